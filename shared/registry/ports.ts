@@ -1,0 +1,330 @@
+/**
+ * What one instance needs from the world, as contracts. Adapters implement them twice: against AWS
+ * and in memory; one contract suite per port runs against both.
+ *
+ * Rules for all: a method rejects only for the unexpected. A rejected *write* is unknown, not
+ * failed: callers read back. Byte arrays that are handed over are not changed afterwards.
+ */
+import type { Link } from '../ledger/backlinks.ts';
+import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/digest.ts';
+import type { Compact, Statement } from '../ledger/jws.ts';
+import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
+
+/** The head of one registry as this instance holds it: one item, rewritten by every commit. */
+export interface Head {
+  readonly registryId: RegistryId;
+  /** This instance's copy of the ledger, 1 at first; a set-aside begins the next one. */
+  readonly copy: number;
+  readonly sequence: Sequence;
+  readonly digest: Digest;
+  /** Timestamp of the head's entry. */
+  readonly timestamp: string;
+  /** The lead's checkpoint over this head. */
+  readonly checkpoint: Compact;
+  /** For each k the newest entry whose sequence is a multiple of 2^k (protocol section 4). */
+  readonly tower: readonly Link[];
+  /** The peer list in force from the next entry on, and the entry that put it there. */
+  readonly configuration: Configuration;
+  /** Identity of the table that this head was written in (protocol section 5, after a restore). */
+  readonly tableId: string;
+  /** Rises with every change of the open set (protocol section 7). */
+  readonly conflictsVersion: number;
+  readonly openConflicts: readonly Digest[];
+  /** Who must be brought which entries: through a sequence, or `open` for every new one. */
+  readonly duties: Readonly<Record<CertificateId, Sequence | 'open'>>;
+}
+
+export interface Configuration extends Link {
+  readonly peers: readonly CertificateId[];
+}
+
+/** One entry with all that belongs to it, as canonical bytes exactly as received. */
+export interface StoredEntry {
+  readonly sequence: Sequence;
+  readonly digest: Digest;
+  readonly entry: Uint8Array;
+  readonly transactionId: string;
+  readonly transaction: Uint8Array;
+  readonly details?: Uint8Array;
+  /** On the last entry of a commit only: the lead's checkpoint. */
+  readonly checkpoint?: Compact;
+}
+
+export interface CommitWrite {
+  readonly registryId: RegistryId;
+  /** The digest and the open set as read; absent for entry 1: nothing may be there yet. */
+  readonly expected?: Pick<Head, 'digest' | 'conflictsVersion'>;
+  readonly head: Head;
+  /** Consecutive, 1 to 24, ending in a checkpointed entry that is the new head. */
+  readonly entries: readonly StoredEntry[];
+  /** Each change names what it replaces: written only if that is still so. */
+  readonly changes: readonly StateChange[];
+}
+
+export type CommitOutcome =
+  /** Durable, all of it. */
+  | { readonly outcome: 'stored' }
+  /** Nothing was written: the head or a state item is not what was read. Read again, rebuild. */
+  | { readonly outcome: 'lost-race' }
+  /** Nothing was written: the store is busy with another writer. Wait with jitter, try again. */
+  | { readonly outcome: 'busy' };
+
+/** What the rules need, read together. */
+export interface StateRead {
+  readonly head: Head | undefined;
+  readonly items: ReadonlyMap<StateKey, StateItem>;
+}
+
+export interface Confirmation {
+  readonly signer: CertificateId;
+  readonly sequence: Sequence;
+  readonly digest: Digest;
+  /** By the signer's clock: a claim. */
+  readonly confirmedAt: string;
+  readonly statement: Compact;
+  /** The lead's checkpoint of the same sequence and digest: without it nothing is stored. */
+  readonly checkpoint: Compact;
+  /** By this instance's clock. */
+  readonly receivedAt: string;
+}
+
+/** How far one peer has been served, and when it is to be tried again. One per registry and peer. */
+export interface Cursor {
+  readonly registryId: RegistryId;
+  readonly peer: CertificateId;
+  /** Entries through this sequence are known to be held by the peer; absent: ask the peer. */
+  readonly deliveredThrough?: number;
+  /** Statements of the own log through this index were taken by the peer; 0 at first. */
+  readonly statementsThrough: number;
+  /** Consecutive failed attempts; 0 after a success. */
+  readonly failures: number;
+  /** Not before this instant (ISO 8601); absent when nothing failed. */
+  readonly nextAttemptAt?: string;
+  /** Why the last attempt failed, for the operator. */
+  readonly lastError?: string;
+}
+
+/** How far this instance has re-read its own copy. */
+export interface Progress {
+  readonly registryId: RegistryId;
+  /** Every entry and every byte through this sequence was re-read, re-digested and compared. */
+  readonly verifiedThrough: number;
+  /** The newest own confirmation. 0 before the first. */
+  readonly confirmedThrough: number;
+  readonly failures: number;
+  readonly nextAttemptAt?: string;
+  readonly lastError?: string;
+}
+
+export interface OpenedConflict {
+  readonly registryId: RegistryId;
+  /** Digest of {registryId, kind, sequence, digests, accused}: protocol section 7. */
+  readonly conflictId: Digest;
+  readonly statement: Compact;
+  readonly recordedAt: string;
+}
+
+/**
+ * The ledgers of one instance. Reads are strongly consistent unless a method says otherwise.
+ *
+ * Entries, transactions, confirmations and conflicts are put once: no method changes or deletes
+ * one. Whoever can write to the table itself can forge state items, cursors and progress, and can
+ * destroy entries, but cannot forge an entry: that takes the lead's signature.
+ */
+export interface LedgerStore {
+  /** The head and the named state items. Not one snapshot: `commit` checks each item it replaces. */
+  read(registryId: RegistryId, keys: readonly StateKey[]): Promise<StateRead>;
+  head(registryId: RegistryId): Promise<Head | undefined>;
+  /** All or nothing, and only on top of the head that was read. */
+  commit(write: CommitWrite): Promise<CommitOutcome>;
+  /** Consecutive entries from `from` on, at most `count` and 100; stops at the first one missing. */
+  entries(registryId: RegistryId, copy: number, range: EntryRange): Promise<StoredEntry[]>;
+  /** Ids of all registries on this instance, in id order, after the given one. */
+  registries(after: RegistryId | undefined, count: number): Promise<RegistryId[]>;
+
+  /**
+   * Stores a confirmation once. `own` appends it to the log of statements to send, in the same
+   * write. `contradicts`: another digest of that signer is held for the sequence; nothing stored.
+   */
+  putConfirmation(
+    registryId: RegistryId,
+    confirmation: Confirmation,
+    origin: 'own' | 'received',
+  ): Promise<'stored' | 'held' | 'contradicts'>;
+  /** The signer's confirmation with the smallest sequence at or above the given one. */
+  firstConfirmationCovering(
+    registryId: RegistryId,
+    signer: CertificateId,
+    sequence: number,
+  ): Promise<Confirmation | undefined>;
+  /** The signer's confirmation with the largest sequence. */
+  newestConfirmation(
+    registryId: RegistryId,
+    signer: CertificateId,
+  ): Promise<Confirmation | undefined>;
+
+  /** Own statements with an index above `after` (first index 1), in order. */
+  statementsAfter(registryId: RegistryId, after: number, count: number): Promise<LoggedStatement[]>;
+  /** Index of the newest own statement; 0 when there is none. */
+  statementsHead(registryId: RegistryId): Promise<number>;
+
+  cursors(registryId: RegistryId): Promise<Cursor[]>;
+  cursor(registryId: RegistryId, peer: CertificateId): Promise<Cursor | undefined>;
+  /** Overwrites. Losing or repeating one costs a repeated delivery, nothing else. */
+  putCursor(cursor: Cursor): Promise<void>;
+  progress(registryId: RegistryId): Promise<Progress | undefined>;
+  putProgress(progress: Progress): Promise<void>;
+
+  /**
+   * Stores the conflict and adds it to the open set of the head in one write, raising
+   * `conflictsVersion`. `lost-race`: the head moved meanwhile; read again. `held`: already there.
+   */
+  openConflict(
+    conflict: OpenedConflict,
+    expected: Pick<Head, 'digest' | 'conflictsVersion'>,
+  ): Promise<'opened' | 'held' | 'lost-race'>;
+  conflicts(registryId: RegistryId): Promise<OpenedConflict[]>;
+
+  /** Peers' certificates, PEM by certificate id. May be a few seconds old. */
+  certificate(id: CertificateId): Promise<string | undefined>;
+  putCertificate(id: CertificateId, pem: string): Promise<void>;
+
+  /** Identity of the table: changes when it is restored from a backup. */
+  tableId(): Promise<string>;
+}
+
+export interface EntryRange {
+  readonly from: number;
+  readonly count: number;
+}
+
+/** An own statement on its way to the peers. */
+export interface LoggedStatement {
+  readonly index: number;
+  readonly statement: Compact;
+  /** The lead's checkpoint that belongs to a confirmation. */
+  readonly checkpoint?: Compact;
+}
+
+export type PutBytesOutcome =
+  | 'stored'
+  /** The same bytes were there before. */
+  | 'held'
+  /** Nothing stored: the bytes do not come out to the digest, or not to the size. */
+  | 'digest-differs'
+  | 'size-differs';
+
+/** Where an application puts bytes by itself, once and nothing else. */
+export interface UploadTarget {
+  readonly method: 'PUT';
+  readonly url: string;
+  /** To be sent exactly so; they are part of the signature. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly expiresAt: string;
+}
+
+/**
+ * Document bytes by digest, put once, never changed or deleted. What is reported as held was
+ * checked against its SHA-256 by the store itself when it was written; whoever can write to the
+ * store itself can still replace it, which re-digesting (`get`) finds.
+ */
+export interface BlobStore {
+  /** Size of the held bytes, or undefined. */
+  sizeOf(contentDigest: Digest): Promise<number | undefined>;
+  uploadTarget(content: {
+    readonly contentDigest: Digest;
+    readonly size: number;
+  }): Promise<UploadTarget>;
+  /** A URL that anybody can GET for at most five minutes; does not check that bytes are there. */
+  downloadUrl(contentDigest: Digest): Promise<{ readonly url: string; readonly expiresAt: string }>;
+  /** Streams; memory does not grow with the size. Reads at most `size` + 1 bytes. */
+  put(
+    content: { readonly contentDigest: Digest; readonly size: number },
+    bytes: AsyncIterable<Uint8Array>,
+  ): Promise<PutBytesOutcome>;
+  get(contentDigest: Digest): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Evidence of a conflict, by digest; put once. */
+  putEvidence(digest: Digest, bytes: Uint8Array): Promise<void>;
+  evidence(digest: Digest): Promise<Uint8Array | undefined>;
+}
+
+/** Wakes the instance's own functions. A poke carries no data: it may be lost, doubled, late. */
+export interface Outbox {
+  /** `token` separates pokes that must not be merged: the head's sequence, the time of a sweep. */
+  pokeDelivery(registryId: RegistryId, peer: CertificateId, token: string): Promise<void>;
+  pokeFetch(registryId: RegistryId, token: string): Promise<void>;
+}
+
+export type PeerOperation =
+  | 'deliver'
+  | 'statements'
+  | 'invite'
+  | 'head'
+  | 'content'
+  | 'certificate'
+  | 'configuration';
+
+export interface PeerRequest {
+  readonly operation: PeerOperation;
+  readonly registryId: RegistryId;
+  /** `content`: the content digest; `certificate`: a certificate id; `head`: a nonce. */
+  readonly subject?: string;
+  readonly body?: Uint8Array;
+}
+
+export type PeerAnswer =
+  /** Whatever status: the body is untrusted bytes. `retryAfterSeconds` from 429 and 503. */
+  | {
+      readonly outcome: 'answered';
+      readonly status: number;
+      readonly body: Uint8Array;
+      readonly retryAfterSeconds?: number;
+    }
+  /** No answer from that very peer: nothing of the body was sent unless `reason` is a time-out. */
+  | { readonly outcome: 'unreachable'; readonly reason: string };
+
+/**
+ * Other instances. The answer is given only over a connection whose server proved the peer's
+ * certificate id under the cluster CA before any byte of the body was sent; redirects are refused.
+ */
+export interface PeerTransport {
+  call(peer: CertificateId, request: PeerRequest): Promise<PeerAnswer>;
+  /** Bytes from a URL that a peer handed out. Untrusted: endless, wrong, slow. Undefined: refused. */
+  download(url: string): Promise<AsyncIterable<Uint8Array> | undefined>;
+}
+
+/** This instance's key. Synchronous: nothing else runs between building and signing. */
+export interface Signer {
+  readonly certificateId: CertificateId;
+  /** All ids this instance has had, the present one included. */
+  readonly knownIds: readonly CertificateId[];
+  /** JWS compact over the statement's canonical bytes (protocol section 2). */
+  sign(statement: Statement): Compact;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  wait(milliseconds: number): Promise<void>;
+}
+
+export interface Random {
+  /** In [0, 1). For jitter, never for secrets. */
+  fraction(): number;
+  uuid(): string;
+  /** Hex digits of so many random bytes, from a cryptographic source. */
+  hex(bytes: number): string;
+}
+
+export type Signal =
+  | 'ConflictsOpened'
+  | 'OpenConflicts'
+  | 'StatementsRefused'
+  | 'ClockSkew'
+  | 'PeerUnreachable'
+  | 'DocumentUnavailable';
+
+/** Metrics and loud log lines. Never throws, never waits. */
+export interface Alarms {
+  raise(signal: Signal, facts: Readonly<Record<string, string | number>>): void;
+}
