@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 
 /** Lower-case hex SHA-256 of canonical bytes or of a document (protocol section 1). */
 export type Digest = string & { readonly digest: unique symbol };
@@ -31,5 +31,19 @@ export function isSequence(value: number): value is Sequence {
 
 /** SHA-256 (FIPS 180-4) of the bytes. */
 export function digestOf(bytes: Uint8Array | string): Digest {
-  return createHash('sha256').update(bytes).digest('hex') as Digest;
+  // In one call: streaming objects cost more than the digest of a short text itself.
+  return hash('sha256', bytes, 'hex') as Digest;
+}
+
+/** SHA-256 and size in bytes of a stream; memory does not grow with it. */
+export async function digestOfStream(
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<{ readonly digest: Digest; readonly size: number }> {
+  const hasher = createHash('sha256');
+  let size = 0;
+  for await (const chunk of chunks) {
+    hasher.update(chunk);
+    size += chunk.length;
+  }
+  return { digest: hasher.digest('hex') as Digest, size };
 }

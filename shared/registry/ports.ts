@@ -5,26 +5,17 @@
  * Rules for all: a method rejects only for the unexpected. A rejected *write* is unknown, not
  * failed: callers read back. Byte arrays that are handed over are not changed afterwards.
  */
-import type { Link } from '../ledger/backlinks.ts';
+import type { ChainHead } from '../ledger/chain.ts';
 import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/digest.ts';
 import type { Compact, Statement } from '../ledger/jws.ts';
 import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
 
 /** The head of one registry as this instance holds it: one item, rewritten by every commit. */
-export interface Head {
-  readonly registryId: RegistryId;
+export interface Head extends ChainHead {
   /** This instance's copy of the ledger, 1 at first; a set-aside begins the next one. */
   readonly copy: number;
-  readonly sequence: Sequence;
-  readonly digest: Digest;
-  /** Timestamp of the head's entry. */
-  readonly timestamp: string;
   /** The lead's checkpoint over this head. */
   readonly checkpoint: Compact;
-  /** For each k the newest entry whose sequence is a multiple of 2^k (protocol section 4). */
-  readonly tower: readonly Link[];
-  /** The peer list in force from the next entry on, and the entry that put it there. */
-  readonly configuration: Configuration;
   /** Identity of the table that this head was written in (protocol section 5, after a restore). */
   readonly tableId: string;
   /** Rises with every change of the open set (protocol section 7). */
@@ -32,10 +23,8 @@ export interface Head {
   readonly openConflicts: readonly Digest[];
   /** Who must be brought which entries: through a sequence, or `open` for every new one. */
   readonly duties: Readonly<Record<CertificateId, Sequence | 'open'>>;
-}
-
-export interface Configuration extends Link {
-  readonly peers: readonly CertificateId[];
+  /** Every peer of every list so far: whoever is here may deliver, or be asked. */
+  readonly everPeers: readonly CertificateId[];
 }
 
 /** One entry with all that belongs to it, as canonical bytes exactly as received. */
@@ -185,12 +174,23 @@ export interface LedgerStore {
   ): Promise<'opened' | 'held' | 'lost-race'>;
   conflicts(registryId: RegistryId): Promise<OpenedConflict[]>;
 
+  /** What proved to a later joiner who leads, before it holds entry 1 (section 6). Overwrites. */
+  putInvitation(invitation: AcceptedInvitation): Promise<void>;
+  invitation(registryId: RegistryId): Promise<AcceptedInvitation | undefined>;
+
   /** Peers' certificates, PEM by certificate id. May be a few seconds old. */
   certificate(id: CertificateId): Promise<string | undefined>;
   putCertificate(id: CertificateId, pem: string): Promise<void>;
 
   /** Identity of the table: changes when it is restored from a backup. */
   tableId(): Promise<string>;
+}
+
+export interface AcceptedInvitation {
+  readonly registryId: RegistryId;
+  /** The peer list that the verified configuration entries put in force; the first leads. */
+  readonly peers: readonly CertificateId[];
+  readonly acceptedAt: string;
 }
 
 export interface EntryRange {

@@ -1,0 +1,97 @@
+import type { Instance } from '../shared/adapters/aws/instance.ts';
+import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
+import { readCertificate } from '../shared/ledger/certificate.ts';
+import type { CertificateId } from '../shared/ledger/digest.ts';
+import type { AppendOutcome } from '../shared/registry/append.ts';
+import type { AppendResult } from '../shared/registry/append-result.ts';
+import type { StoredEntry } from '../shared/registry/ports.ts';
+
+/** Outcomes of the registry's verbs as answers over HTTP. */
+
+/** An entry with all that belongs to it; canonical encoding of each member gives its bytes. */
+export function entryBody(stored: StoredEntry) {
+  return {
+    sequence: stored.sequence,
+    digest: stored.digest,
+    entry: jsonOf(stored.entry),
+    transaction: jsonOf(stored.transaction),
+    ...(stored.details === undefined ? {} : { details: jsonOf(stored.details) }),
+    ...(stored.checkpoint === undefined ? {} : { checkpoint: stored.checkpoint }),
+  };
+}
+
+/** Stored bytes were parsed before they were stored. */
+function jsonOf(bytes: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(bytes).toString('utf8'));
+}
+
+export function appendBody({ registryId, entries, path, checkpoint }: AppendResult) {
+  return {
+    registryId,
+    status: 'recorded',
+    entries: entries.map(({ sequence, digest, transactionId, entry }) => ({
+      sequence,
+      digest,
+      transactionId,
+      entry: jsonOf(entry),
+    })),
+    path: path.map(({ sequence, digest, entry }) => ({ sequence, digest, entry: jsonOf(entry) })),
+    checkpoint,
+  };
+}
+
+/** 201 for what is new, 200 for a repetition, and every refusal with its code. */
+export async function appendAnswer(
+  instance: Instance,
+  outcome: AppendOutcome,
+): Promise<HttpResponse> {
+  switch (outcome.outcome) {
+    case 'appended':
+      return answer(201, appendBody(outcome.result));
+    case 'repeated':
+      return answer(200, appendBody(outcome.result));
+    case 'refused':
+      return problem(outcome.code, outcome.detail);
+    case 'unknown-registry':
+      return registryUnknown();
+    case 'not-lead':
+      return notLead(instance, outcome.lead);
+    case 'in-conflict':
+      return inConflict(outcome.conflicts);
+    case 'not-reconciled':
+      return problem(
+        'LEAD_NOT_RECONCILED',
+        'the table of this instance was restored and may lack entries that its peers hold; ' +
+          'an operator has to reconcile it first',
+      );
+    case 'busy':
+      return problem(
+        'BUSY',
+        'it is not known whether this was recorded; repeat it with the same transaction ids',
+        { headers: { 'retry-after': String(outcome.retryAfterSeconds) } },
+      );
+  }
+}
+
+export function registryUnknown(): HttpResponse {
+  return problem('REGISTRY_UNKNOWN', 'this instance holds no registry with this id');
+}
+
+export function inConflict(conflicts: readonly string[]): HttpResponse {
+  return problem(
+    'REGISTRY_IN_CONFLICT',
+    'the registry is stopped by a conflict until people have resolved it',
+    { members: { conflicts } },
+  );
+}
+
+/** 421: the lead, and where it lives if its certificate is known. */
+async function notLead(instance: Instance, lead: CertificateId): Promise<HttpResponse> {
+  const pem = await instance.store.certificate(lead);
+  const read = pem === undefined ? undefined : readCertificate(pem);
+  const leadEndpoint = read?.outcome === 'read' ? read.certificate.endpoint : undefined;
+  const where = leadEndpoint === undefined ? lead : `${lead} at ${leadEndpoint}`;
+  return problem('NOT_THE_LEAD', `only the lead appends: send this to ${where}`, {
+    members: { lead, ...(leadEndpoint === undefined ? {} : { leadEndpoint }) },
+  });
+}

@@ -1,0 +1,83 @@
+import { encodeCanonical, parseCanonical } from '../shared/ledger/canonical.ts';
+import { type Refused, refuse } from '../shared/ledger/errors.ts';
+import { limits } from '../shared/ledger/limits.ts';
+import { checkDetails, readTransaction } from '../shared/ledger/transaction.ts';
+import type { Proposal } from '../shared/registry/commit-plan.ts';
+
+/** Bodies that applications send: canonical JSON, so that what is hashed is what was sent. */
+
+/** The envelope around the transactions. */
+const ENVELOPE_BYTES_MAX = 4096;
+
+export type ReadProposals =
+  | { readonly outcome: 'read'; readonly proposals: readonly Proposal[] }
+  | Refused;
+
+/** Reads `{"transactions":[{"details":{…},"transaction":{…}}]}`, 1 to 24 of them. */
+export function readProposals(body: Uint8Array): ReadProposals {
+  const parsed = parseCanonical(body, limits.appendBytesMax + ENVELOPE_BYTES_MAX);
+  if (parsed.outcome === 'refused') return parsed;
+  const items = itemsOf(parsed.value);
+  if (items === undefined)
+    return refuse(
+      'SCHEMA_VIOLATION',
+      `expected {"transactions":[{"details":{…},"transaction":{…}}]} with 1 to ` +
+        `${limits.commitEntriesMax} transactions and nothing else`,
+    );
+  const proposals: Proposal[] = [];
+  for (const [index, item] of items.entries()) {
+    const read = readProposal(item);
+    if (read.outcome === 'refused')
+      return { ...read, detail: `transactions.${index}: ${read.detail}` };
+    proposals.push(read.proposal);
+  }
+  return { outcome: 'read', proposals };
+}
+
+interface Item {
+  readonly transaction: unknown;
+  readonly details?: unknown;
+}
+
+function itemsOf(value: unknown): readonly Item[] | undefined {
+  if (!hasOnly(value, ['transactions']) || !Array.isArray(value['transactions'])) return undefined;
+  const items: readonly unknown[] = value['transactions'];
+  if (items.length < 1 || items.length > limits.commitEntriesMax) return undefined;
+  return items.every(isItem) ? items : undefined;
+}
+
+function isItem(value: unknown): value is Item {
+  return hasOnly(value, ['transaction', 'details']) && 'transaction' in value;
+}
+
+function hasOnly(
+  value: unknown,
+  names: readonly string[],
+): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.keys(value).every((name) => names.includes(name));
+}
+
+function readProposal(
+  item: Item,
+): { readonly outcome: 'read'; readonly proposal: Proposal } | Refused {
+  // The body is canonical, so each part of it encodes to the very bytes that were received.
+  const read = readTransaction(encodeCanonical(item.transaction));
+  if (read.outcome === 'refused') return read;
+  const details = item.details === undefined ? undefined : encodeCanonical(item.details);
+  const fits = checkDetails(read, details);
+  if (fits.outcome === 'refused') return fits;
+  const proposal = details === undefined ? { read } : { read, details };
+  return { outcome: 'read', proposal };
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Plain JSON of a body that nobody hashes. */
+export function readJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8.decode(body));
+  } catch {
+    return undefined;
+  }
+}

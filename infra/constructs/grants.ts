@@ -1,0 +1,89 @@
+/**
+ * What a function may do, action by action. Nothing here deletes, scans or replaces a setting:
+ * entries are put once, and no function of an instance is able to take one back.
+ */
+import type { Table } from 'aws-cdk-lib/aws-dynamodb';
+import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import { fanOutPrefixes } from '../../shared/config.ts';
+
+const OBJECT_PREFIXES = ['documents/*', 'evidence/*'];
+
+/** To read items and the identity of the table, which changes when it is restored. */
+export function grantTableReads(grantee: IGrantable, table: Table): void {
+  allow(
+    grantee,
+    [table.tableArn],
+    ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query', 'dynamodb:DescribeTable'],
+  );
+}
+
+/**
+ * To write items, alone and in transactions, which are authorised by what they consist of. Only
+ * the two items that are rewritten in place may be updated: an update of an entry is refused here.
+ */
+export function grantTableWrites(grantee: IGrantable, table: Table): void {
+  allow(grantee, [table.tableArn], ['dynamodb:PutItem', 'dynamodb:ConditionCheckItem']);
+  const rewritten = fanOutPrefixes.map((prefix) => `${prefix}*`);
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['dynamodb:UpdateItem'],
+      resources: [table.tableArn],
+      conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': rewritten } },
+    }),
+  );
+}
+
+/** To be woken by the table's stream. */
+export function grantStream(grantee: IGrantable, table: Table): void {
+  if (table.tableStreamArn === undefined)
+    throw new Error(`${table.node.path} has no stream: give the table one`);
+  allow(
+    grantee,
+    [table.tableStreamArn],
+    ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'],
+  );
+}
+
+/**
+ * To put and get documents and evidence, also by presigned URLs. Listing is not for lists: without
+ * it S3 answers 403 where an object is missing, and "not held" could not be told from "refused".
+ */
+export function grantObjects(grantee: IGrantable, bucket: Bucket): void {
+  const objects = OBJECT_PREFIXES.map((prefix) => bucket.arnForObjects(prefix));
+  allow(grantee, objects, ['s3:GetObject', 's3:PutObject']);
+  allow(grantee, [bucket.bucketArn], ['s3:ListBucket']);
+}
+
+/** To wake the functions behind these queues. */
+export function grantPokes(grantee: IGrantable, queues: readonly Queue[]): void {
+  allow(
+    grantee,
+    queues.map((queue) => queue.queueArn),
+    ['sqs:SendMessage'],
+  );
+}
+
+/** To be woken by a queue. Deleting a message is how it is acknowledged. */
+export function grantConsumption(grantee: IGrantable, queue: Queue): void {
+  allow(
+    grantee,
+    [queue.queueArn],
+    [
+      'sqs:ReceiveMessage',
+      'sqs:DeleteMessage',
+      'sqs:ChangeMessageVisibility',
+      'sqs:GetQueueAttributes',
+    ],
+  );
+}
+
+/** To read the instance's key. Every function needs it: the instance's id is derived from it. */
+export function grantKey(grantee: IGrantable, secretArn: string): void {
+  allow(grantee, [secretArn], ['secretsmanager:GetSecretValue']);
+}
+
+function allow(grantee: IGrantable, resources: string[], actions: string[]): void {
+  grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({ actions, resources }));
+}

@@ -1,0 +1,223 @@
+/** Several instances on this machine, run from the same templates that a deployment uses. */
+import { join, resolve } from 'node:path';
+import { lockDirectory } from './directory-lock.ts';
+import { type AccessKey, accessKeyFor, type EmulatorName, EmulatorSet } from './emulators.ts';
+import { type InstanceOptions, RunningInstance } from './instance.ts';
+import { LogFile } from './log-file.ts';
+import { planInstance } from './plan.ts';
+import { freePort } from './port.ts';
+import { type LocalSettings, synthesise } from './synthesis.ts';
+import { readStage } from './template.ts';
+
+export interface LocalInstance {
+  readonly name: string;
+  /** Of its mutual TLS listener on localhost; 0 takes any free one. */
+  readonly port: number;
+  /** The value of the instance's secret: `{"privateKeyPem": …, "certificatePem": …, …}`. */
+  readonly keyFile: string;
+  readonly settings: LocalSettings;
+}
+
+export interface ClusterOptions {
+  /** Holds everything that lasts, and the logs: `<directory>/<instance>/log.jsonl`. */
+  readonly directory: string;
+  readonly instances: readonly LocalInstance[];
+  /** True keeps tables and queues in memory only: for tests. */
+  readonly inMemory?: boolean;
+  /** Of the emulators; any free ones unless given. */
+  readonly ports?: Partial<Record<EmulatorName, number>>;
+  /** In place of the templates' minute. */
+  readonly sweepSeconds?: number;
+  /** A cloud assembly to run in place of the one that infra/app.ts makes. */
+  readonly assembly?: string;
+}
+
+export interface ClusterInstance {
+  readonly name: string;
+  /** Base URL for clients with a certificate: `https://localhost:<port>`. */
+  readonly endpoint: string;
+  /** Its folder in the cluster's. */
+  readonly directory: string;
+}
+
+interface Member extends ClusterInstance {
+  readonly options: InstanceOptions;
+  running: RunningInstance | undefined;
+}
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const REGION = 'eu-central-1';
+/** The account that the emulator of queues puts into its ARNs. */
+const ACCOUNT = '000000000000';
+
+/**
+ * Starts emulators and instances and resolves when all of them can be reached.
+ *
+ * Rejects with a sentence for a taken port, a missing Java, a folder in use, a setting that
+ * infra/app.ts refuses, or a part of the templates that cannot be run here; nothing is left
+ * running then.
+ */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const directory = resolve(options.directory);
+  const cluster = new Cluster(lockDirectory(directory));
+  try {
+    const settings = new Map(options.instances.map((each) => [each.name, each.settings]));
+    const synthesis = options.assembly ?? synthesise(ROOT, directory, settings);
+    cluster.onClose(() => synthesis);
+    const keys = new Map(options.instances.map(({ name }) => [name, accessKeyFor(name)]));
+    const emulators = await EmulatorSet.start({
+      directory,
+      inMemory: options.inMemory ?? false,
+      ports: options.ports ?? {},
+      region: REGION,
+      accessKeys: [...keys.values()],
+    });
+    cluster.onClose(() => emulators.close());
+    const context = { directory, emulators, assembly: await synthesis, options };
+    for (const [name, key] of keys) {
+      const member = await memberOf(name, key, context);
+      cluster.add(member);
+      cluster.onClose(() => member.options.log.close());
+    }
+    for (const { name } of cluster.instances) await cluster.startInstance(name);
+    return cluster;
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+}
+
+/** A running cluster; `startCluster` makes it. */
+export class Cluster {
+  private readonly members: Member[] = [];
+  private readonly closers: (() => unknown)[] = [];
+  private readonly unlock: () => void;
+  private closing: Promise<void> | undefined;
+
+  constructor(unlock: () => void) {
+    this.unlock = unlock;
+  }
+
+  get instances(): readonly ClusterInstance[] {
+    return this.members.map(({ name, endpoint, directory }) => ({ name, endpoint, directory }));
+  }
+
+  /** Takes the instance offline at once, as if its machine went away. Its data stays. */
+  async stopInstance(name: string): Promise<void> {
+    const member = this.member(name);
+    const { running } = member;
+    member.running = undefined;
+    await running?.stop();
+  }
+
+  /** Brings the instance back at the same endpoint. */
+  async startInstance(name: string): Promise<void> {
+    const member = this.member(name);
+    member.running ??= await RunningInstance.start(member.options);
+  }
+
+  /** The environment of the instance's functions, for programs that work on the same table. */
+  environmentOf(name: string): Readonly<Record<string, string>> {
+    const { plan, environment } = this.member(name).options;
+    return { ...plan.functions[0]?.environment, ...environment };
+  }
+
+  /**
+   * Runs a function past its queue or route. `entry` is its source, or the name in
+   * `functions/<name>.lambda.ts`. Rejects when it fails, or when the instance is stopped.
+   */
+  async invoke(instance: string, entry: string, event: unknown): Promise<unknown> {
+    const { options, running } = this.member(instance);
+    const found = options.plan.functions.find((each) =>
+      [entry, `functions/${entry}.lambda.ts`].includes(each.entry),
+    );
+    if (found === undefined) throw new Error(`${instance} has no function ${entry}`);
+    if (running === undefined) throw new Error(`${instance} is stopped: start it first`);
+    return await running.invoke(found.name, event);
+  }
+
+  /** Ends all instances and all emulators. May be called more than once. */
+  close(): Promise<void> {
+    this.closing ??= this.closeOnce();
+    return this.closing;
+  }
+
+  /** For `startCluster`: what is to be closed when all instances are. */
+  onClose(closer: () => unknown): void {
+    this.closers.push(closer);
+  }
+
+  /** For `startCluster`. */
+  add(member: Member): void {
+    this.members.push(member);
+  }
+
+  private async closeOnce(): Promise<void> {
+    await Promise.allSettled(this.members.map(({ name }) => this.stopInstance(name)));
+    await Promise.allSettled(this.closers.map(async (closer) => await closer()));
+    this.unlock();
+  }
+
+  private member(name: string): Member {
+    const member = this.members.find((each) => each.name === name);
+    if (member !== undefined) return member;
+    const names = this.members.map((each) => each.name).join(', ');
+    throw new Error(`there is no instance "${name}": the cluster has ${names}`);
+  }
+}
+
+interface Context {
+  readonly directory: string;
+  readonly emulators: EmulatorSet;
+  readonly assembly: string;
+  readonly options: ClusterOptions;
+}
+
+async function memberOf(name: string, key: AccessKey, context: Context): Promise<Member> {
+  const { emulators, options } = context;
+  const instance = options.instances.find((each) => each.name === name);
+  if (instance === undefined) throw new Error(`no instance ${name}`);
+  const { endpoints } = emulators;
+  const plan = planInstance(readStage(context.assembly, name), {
+    instance: name,
+    region: REGION,
+    account: ACCOUNT,
+    queueUrlOf: (queueName) => `${endpoints.queues}/${ACCOUNT}/${queueName}`,
+  });
+  for (const arn of plan.secretArns)
+    emulators.secrets.add({ accessKeyId: key.id, arn, file: instance.keyFile });
+  const directory = join(context.directory, name);
+  const port = await freePort(instance.port, `the port of instance ${name}`);
+  const service = { region: REGION, accessKeyId: key.id };
+  const { sweepSeconds } = options;
+  return {
+    name,
+    directory,
+    endpoint: `https://localhost:${port}`,
+    running: undefined,
+    options: {
+      root: ROOT,
+      port,
+      plan,
+      environment: {
+        AWS_REGION: REGION,
+        AWS_ACCESS_KEY_ID: key.id,
+        AWS_SECRET_ACCESS_KEY: key.secret,
+        AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb,
+        AWS_ENDPOINT_URL_S3: endpoints.objects,
+        AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoints.secrets,
+        AWS_ENDPOINT_URL_SQS: endpoints.queues,
+      },
+      emulators: {
+        dynamoDb: { ...service, endpoint: endpoints.dynamodb },
+        sqs: { ...service, endpoint: endpoints.queues },
+        queues: emulators.queues,
+        objects: emulators.objects,
+      },
+      keyFile: instance.keyFile,
+      clusterCaPem: instance.settings.clusterCa,
+      ...(sweepSeconds === undefined ? {} : { sweepSeconds }),
+      log: new LogFile(join(directory, 'log.jsonl')),
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type FauxqsServer, startFauxqs } from 'fauxqs';
+import { startDynamoDbLocal } from './dynamodb-local.ts';
+import { freePort } from './port.ts';
+import { type S3Server, startS3Server } from './s3-server.ts';
+import { type SecretsServer, startSecretsServer } from './secrets-server.ts';
+
+export type EmulatorName = 'dynamodb' | 'queues' | 'objects' | 'secrets';
+
+export interface EmulatorOptions {
+  readonly directory: string;
+  readonly inMemory: boolean;
+  /** Free ones unless given. */
+  readonly ports: Partial<Record<EmulatorName, number>>;
+  readonly region: string;
+  readonly accessKeys: readonly AccessKey[];
+}
+
+/** What one instance is known by to the emulators: each sees only its own tables and buckets. */
+export interface AccessKey {
+  readonly id: string;
+  readonly secret: string;
+}
+
+/** The id is the same at every start, for the tables are kept under it; the secret is not. */
+export function accessKeyFor(instance: string): AccessKey {
+  const digest = createHash('sha256').update(instance).digest('hex');
+  return {
+    id: `LOCAL${digest.slice(0, 15).toUpperCase()}`,
+    secret: randomBytes(20).toString('hex'),
+  };
+}
+
+/** What stands in for AWS's services, on this machine only, for all instances together. */
+export class EmulatorSet {
+  readonly endpoints: Readonly<Record<EmulatorName, string>>;
+  readonly queues: FauxqsServer;
+  readonly objects: S3Server;
+  readonly secrets: SecretsServer;
+  private readonly steps: readonly (() => Promise<void>)[];
+
+  private constructor(
+    endpoints: Readonly<Record<EmulatorName, string>>,
+    servers: Pick<EmulatorSet, 'queues' | 'objects' | 'secrets'>,
+    steps: readonly (() => Promise<void>)[],
+  ) {
+    this.endpoints = endpoints;
+    this.queues = servers.queues;
+    this.objects = servers.objects;
+    this.secrets = servers.secrets;
+    this.steps = steps;
+  }
+
+  /** Rejects with a sentence for a taken port or a missing Java; nothing is left running then. */
+  static async start(options: EmulatorOptions): Promise<EmulatorSet> {
+    const steps: (() => Promise<void>)[] = [];
+    const started = async <Server>(
+      server: Promise<Server>,
+      close: (server: Server) => Promise<void>,
+    ): Promise<Server> => {
+      const running = await server;
+      steps.push(() => close(running));
+      return running;
+    };
+    try {
+      const portOf = (name: EmulatorName) => freePort(options.ports[name] ?? 0, `ports.${name}`);
+      const port = await portOf('secrets');
+      const secrets = await started(startSecretsServer(port), (server) => server.close());
+      const objects = await started(startObjects(options, await portOf('objects')), (server) =>
+        server.close(),
+      );
+      const queues = await started(startQueues(options, await portOf('queues')), (server) =>
+        server.stop(),
+      );
+      const dynamoDb = await started(
+        startDynamoDbLocal({
+          port: await portOf('dynamodb'),
+          ...(options.inMemory ? {} : { directory: join(options.directory, 'dynamodb') }),
+        }),
+        (server) => server.close(),
+      );
+      const endpoints = {
+        dynamodb: dynamoDb.endpoint,
+        queues: `http://127.0.0.1:${queues.port}`,
+        objects: objects.endpoint,
+        secrets: secrets.endpoint,
+      };
+      return new EmulatorSet(endpoints, { queues, objects, secrets }, steps);
+    } catch (error) {
+      await closeAll(steps);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await closeAll(this.steps);
+  }
+}
+
+async function closeAll(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  // One that does not close must not keep the others open.
+  await Promise.allSettled(steps.map((close) => close()));
+}
+
+function startObjects(options: EmulatorOptions, port: number): Promise<S3Server> {
+  const secrets = new Map(options.accessKeys.map(({ id, secret }) => [id, secret]));
+  return startS3Server({
+    directory: join(options.directory, 'objects'),
+    port,
+    region: options.region,
+    secretOf: (accessKeyId) => secrets.get(accessKeyId),
+  });
+}
+
+function startQueues(options: EmulatorOptions, port: number): Promise<FauxqsServer> {
+  return startFauxqs({
+    port,
+    logger: false,
+    defaultRegion: options.region,
+    ...(options.inMemory ? {} : { dataDir: join(options.directory, 'queues') }),
+  });
+}

@@ -1,0 +1,70 @@
+/** Runs one instance's functions inside a worker thread, each in the environment of the instance. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parentPort, workerData } from 'node:worker_threads';
+
+/** What the thread is started with. */
+export interface WorkerSetup {
+  readonly root: string;
+  readonly functions: readonly { readonly name: string; readonly entry: string }[];
+}
+
+export interface InvokeRequest {
+  readonly id: number;
+  readonly functionName: string;
+  readonly event: unknown;
+  readonly timeoutMs: number;
+}
+
+export type InvokeReply =
+  | { readonly id: number; readonly outcome: 'answered'; readonly result: unknown }
+  | { readonly id: number; readonly outcome: 'failed'; readonly reason: string };
+
+type Handler = (event: unknown, context: object) => unknown;
+
+const setup: WorkerSetup = workerData;
+const handlers = new Map<string, Promise<Handler>>();
+
+parentPort?.on('message', (request: InvokeRequest) => {
+  void run(request).then((reply) => parentPort?.postMessage(reply));
+});
+
+async function run(request: InvokeRequest): Promise<InvokeReply> {
+  const { id } = request;
+  try {
+    const handler = await handlerOf(request.functionName);
+    const result = await handler(request.event, contextOf(request));
+    // As Lambda does it: what is not JSON does not leave the function.
+    return { id, outcome: 'answered', result: JSON.parse(JSON.stringify(result ?? null)) };
+  } catch (error) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { id, outcome: 'failed', reason };
+  }
+}
+
+function handlerOf(name: string): Promise<Handler> {
+  const known = handlers.get(name);
+  if (known !== undefined) return known;
+  const loading = load(name);
+  handlers.set(name, loading);
+  return loading;
+}
+
+async function load(name: string): Promise<Handler> {
+  const entry = setup.functions.find((each) => each.name === name)?.entry;
+  if (entry === undefined) throw new Error(`there is no function ${name}`);
+  const { handler } = await import(pathToFileURL(join(setup.root, entry)).href);
+  if (typeof handler !== 'function') throw new Error(`${entry} exports no function "handler"`);
+  return handler;
+}
+
+/** The members of Lambda's context object that code of the project may ask for. */
+function contextOf({ functionName, timeoutMs }: InvokeRequest): object {
+  const until = Date.now() + timeoutMs;
+  return {
+    functionName,
+    awsRequestId: randomUUID(),
+    getRemainingTimeInMillis: () => Math.max(0, until - Date.now()),
+  };
+}

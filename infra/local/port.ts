@@ -1,0 +1,23 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+
+/**
+ * The port if nobody listens on it, or any free one for 0. `option` is where the reader set it.
+ * Rejects with a sentence when it is taken.
+ */
+export async function freePort(port: number, option: string): Promise<number> {
+  const server = createServer();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new Error(
+      `port ${port} cannot be used (${code}): end the program that listens there, ` +
+        `or give another port as ${option}`,
+    );
+  } finally {
+    server.close();
+  }
+}

@@ -1,0 +1,158 @@
+import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
+import {
+  DomainName,
+  HttpApi,
+  HttpMethod,
+  HttpNoneAuthorizer,
+  HttpStage,
+  LogGroupLogDestination,
+  PayloadFormatVersion,
+  SecurityPolicy,
+} from 'aws-cdk-lib/aws-apigatewayv2';
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
+import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
+import type { Construct } from 'constructs';
+import {
+  grantKey,
+  grantObjects,
+  grantPokes,
+  grantTableReads,
+  grantTableWrites,
+} from '../constructs/grants.ts';
+import { API_TIMEOUT, registryFunction } from '../constructs/registry-function.ts';
+import { truststore } from '../constructs/truststore.ts';
+import type { DomainConfig, InstanceConfig } from '../instance-config.ts';
+import type { ReplicationStack } from './replication-stack.ts';
+import type { StorageStack } from './storage-stack.ts';
+
+export interface ApiStackProps extends StackProps {
+  readonly instance: InstanceConfig;
+  readonly storage: StorageStack;
+  readonly replication: ReplicationStack;
+  /** Absent: no custom domain, and so no way in but an emulator's. */
+  readonly domain?: DomainConfig;
+  readonly bundle: boolean;
+}
+
+/** Never the query string: it may hold what only the caller may know. */
+const ACCESS_LOG_FORMAT = AccessLogFormat.custom(
+  JSON.stringify({
+    requestId: '$context.requestId',
+    time: '$context.requestTime',
+    routeKey: '$context.routeKey',
+    path: '$context.path',
+    status: '$context.status',
+    responseBytes: '$context.responseLength',
+    latencyMs: '$context.responseLatency',
+    sourceIp: '$context.identity.sourceIp',
+    certificateSerialNumber: '$context.identity.clientCert.serialNumber',
+    error: '$context.error.message',
+  }),
+);
+
+/** The way in: an HTTP API that speaks mutual TLS only, for applications, people and peers. */
+export class ApiStack extends Stack {
+  readonly functions: readonly LambdaFunction[];
+
+  constructor(scope: Construct, id: string, props: ApiStackProps) {
+    super(scope, id, props);
+    const api = this.apiFunction('Api', 'api', props);
+    const peerApi = this.apiFunction('PeerApi', 'peer-api', props);
+    this.functions = [api, peerApi];
+
+    const httpApi = new HttpApi(this, 'HttpApi', {
+      apiName: `registry-${props.instance.name}`,
+      // Through it anybody could come without a certificate.
+      disableExecuteApiEndpoint: true,
+      createDefaultStage: false,
+      // Who the caller is the functions read from the certificate that the connection proved.
+      defaultAuthorizer: new HttpNoneAuthorizer(),
+      defaultIntegration: integration('ApiIntegration', api),
+    });
+    httpApi.addRoutes({
+      path: '/v1/peer/{proxy+}',
+      methods: [HttpMethod.ANY],
+      integration: integration('PeerApiIntegration', peerApi),
+    });
+    const domainName = props.domain === undefined ? undefined : this.customDomain(props);
+    this.stage(httpApi, domainName);
+  }
+
+  private apiFunction(id: string, name: string, props: ApiStackProps): LambdaFunction {
+    const { storage, replication, bundle } = props;
+    const made = registryFunction(this, id, {
+      name,
+      environment: replication.functionEnvironment,
+      timeout: API_TIMEOUT,
+      bundle,
+    });
+    grantTableReads(made, storage.table);
+    grantTableWrites(made, storage.table);
+    grantObjects(made, storage.bucket);
+    grantKey(made, storage.keySecretArn);
+    grantPokes(made, [replication.delivery.queue, replication.fetch.queue]);
+    return made;
+  }
+
+  private stage(httpApi: HttpApi, domainName: DomainName | undefined): void {
+    const logGroup = new LogGroup(this, 'AccessLog', {
+      retention: RetentionDays.SIX_MONTHS,
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    new HttpStage(this, 'Stage', {
+      httpApi,
+      stageName: '$default',
+      autoDeploy: true,
+      accessLogSettings: {
+        destination: new LogGroupLogDestination(logGroup),
+        format: ACCESS_LOG_FORMAT,
+      },
+      ...(domainName === undefined ? {} : { domainMapping: { domainName } }),
+    });
+  }
+
+  private customDomain({ domain, instance }: ApiStackProps): DomainName | undefined {
+    if (domain === undefined) return undefined;
+    const domainName = new DomainName(this, 'Domain', {
+      domainName: domain.name,
+      certificate: Certificate.fromCertificateArn(this, 'Server', domain.serverCertificateArn),
+      ownershipCertificate: Certificate.fromCertificateArn(
+        this,
+        'Ownership',
+        domain.ownershipCertificateArn,
+      ),
+      securityPolicy: SecurityPolicy.TLS_1_2,
+      mtls: truststore(this, 'Truststore', instance.clusterCaPem),
+    });
+    const target = domainName.regionalDomainName;
+    if (domain.hostedZone === undefined) {
+      new CfnOutput(this, 'DomainTarget', {
+        value: target,
+        description: `Point a CNAME record for ${domain.name} here`,
+      });
+      return domainName;
+    }
+    new ARecord(this, 'Alias', {
+      zone: HostedZone.fromHostedZoneAttributes(this, 'Zone', {
+        hostedZoneId: domain.hostedZone.id,
+        zoneName: domain.hostedZone.name,
+      }),
+      recordName: `${domain.name}.`,
+      target: RecordTarget.fromAlias(
+        new ApiGatewayv2DomainProperties(target, domainName.regionalHostedZoneId),
+      ),
+    });
+    return domainName;
+  }
+}
+
+function integration(id: string, handler: LambdaFunction): HttpLambdaIntegration {
+  return new HttpLambdaIntegration(id, handler, {
+    payloadFormatVersion: PayloadFormatVersion.VERSION_2_0,
+  });
+}

@@ -1,0 +1,112 @@
+/** The keys of all items: one table, a partition per item wherever order is not asked for. */
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { fanOutPrefixes, tableKey } from '../../config.ts';
+import type { CertificateId, Digest, RegistryId } from '../../ledger/digest.ts';
+import type { StateKey } from '../../ledger/state.ts';
+import { transactionIdOf } from '../commit-items.ts';
+
+export type Item = Record<string, AttributeValue>;
+/** An item's two key attributes. */
+export type ItemKey = Record<string, AttributeValue>;
+
+const [HEAD_PREFIX, LOG_HEAD_PREFIX] = fanOutPrefixes;
+
+/** Digits of the largest safe integer, so that text sorts as numbers do. */
+const NUMBER_DIGITS = 16;
+
+/** The sort key of a sequence or an index. */
+export function sortableNumber(value: number): string {
+  return String(value).padStart(NUMBER_DIGITS, '0');
+}
+
+function itemKey(partition: string, sort: string): ItemKey {
+  return { [tableKey.partition]: { S: partition }, [tableKey.sort]: { S: sort } };
+}
+
+/** Both parts of an item's key in one text, for looking up and for messages. */
+export function keyText(item: Item): string {
+  return `${item[tableKey.partition]?.S} ${item[tableKey.sort]?.S}`;
+}
+
+export function headKey(registryId: RegistryId): ItemKey {
+  return itemKey(`${HEAD_PREFIX}${registryId}`, 'HEAD');
+}
+
+/** Entries are spread: a partition that only grows at its end would not be split when hot. */
+export function entryKey(registryId: RegistryId, copy: number, sequence: number): ItemKey {
+  return itemKey(`ENTRY#${registryId}#${copy}#${sequence}`, 'ENTRY');
+}
+
+export function transactionItemKey(
+  registryId: RegistryId,
+  copy: number,
+  transactionId: string,
+): ItemKey {
+  return itemKey(`TRANSACTION#${registryId}#${copy}#${transactionId}`, 'TRANSACTION');
+}
+
+/** Where a state key is answered from: its own item, or its transaction's. */
+export function stateKeyItemKey(registryId: RegistryId, copy: number, key: StateKey): ItemKey {
+  const transactionId = transactionIdOf(key);
+  return transactionId === undefined
+    ? itemKey(`STATE#${registryId}#${copy}#${key}`, 'STATE')
+    : transactionItemKey(registryId, copy, transactionId);
+}
+
+export function confirmationsPartition(registryId: RegistryId, signer: CertificateId): string {
+  return `CONFIRMATION#${registryId}#${signer}`;
+}
+
+export function confirmationKey(
+  registryId: RegistryId,
+  signer: CertificateId,
+  sequence: number,
+): ItemKey {
+  return itemKey(confirmationsPartition(registryId, signer), sortableNumber(sequence));
+}
+
+export function logPartition(registryId: RegistryId): string {
+  return `LOG#${registryId}`;
+}
+
+export function logKey(registryId: RegistryId, index: number): ItemKey {
+  return itemKey(logPartition(registryId), sortableNumber(index));
+}
+
+export function logHeadKey(registryId: RegistryId): ItemKey {
+  return itemKey(`${LOG_HEAD_PREFIX}${registryId}`, 'LOGHEAD');
+}
+
+export function cursorsPartition(registryId: RegistryId): string {
+  return `CURSOR#${registryId}`;
+}
+
+export function cursorKey(registryId: RegistryId, peer: CertificateId): ItemKey {
+  return itemKey(cursorsPartition(registryId), peer);
+}
+
+export function progressKey(registryId: RegistryId): ItemKey {
+  return itemKey(`PROGRESS#${registryId}`, 'PROGRESS');
+}
+
+export function conflictsPartition(registryId: RegistryId): string {
+  return `CONFLICT#${registryId}`;
+}
+
+export function conflictKey(registryId: RegistryId, conflictId: Digest): ItemKey {
+  return itemKey(conflictsPartition(registryId), conflictId);
+}
+
+export function invitationKey(registryId: RegistryId): ItemKey {
+  return itemKey(`INVITATION#${registryId}`, 'INVITATION');
+}
+
+export function certificateKey(id: CertificateId): ItemKey {
+  return itemKey(`CERTIFICATE#${id}`, 'CERTIFICATE');
+}
+
+export const REGISTRIES_PARTITION = 'REGISTRIES';
+
+export function registryKey(registryId: RegistryId): ItemKey {
+  return itemKey(REGISTRIES_PARTITION, registryId);
+}

@@ -1,0 +1,283 @@
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { tableKey } from '../../config.ts';
+import type { CertificateId, RegistryId } from '../../ledger/digest.ts';
+import { limits } from '../../ledger/limits.ts';
+import type { StateItem, StateKey } from '../../ledger/state.ts';
+import type {
+  AcceptedInvitation,
+  Clock,
+  CommitOutcome,
+  CommitWrite,
+  Confirmation,
+  Cursor,
+  EntryRange,
+  Head,
+  LedgerStore,
+  LoggedStatement,
+  OpenedConflict,
+  Progress,
+  Random,
+  StateRead,
+  StoredEntry,
+} from '../../registry/ports.ts';
+import { systemClock, systemRandom } from '../system.ts';
+import { writeCommit } from './dynamo-commit.ts';
+import {
+  headOf,
+  recordItem,
+  recordOf,
+  STATE_ATTRIBUTES,
+  stateItemOf,
+  storedEntryOf,
+  textOf,
+} from './dynamo-items.ts';
+import {
+  certificateKey,
+  confirmationsPartition,
+  conflictsPartition,
+  cursorKey,
+  cursorsPartition,
+  entryKey,
+  headKey,
+  type Item,
+  invitationKey,
+  keyText,
+  logHeadKey,
+  logPartition,
+  progressKey,
+  REGISTRIES_PARTITION,
+  sortableNumber,
+  stateKeyItemKey,
+  transactionItemKey,
+} from './dynamo-keys.ts';
+import {
+  indexOf,
+  type PutConfirmationOutcome,
+  putOwnConfirmation,
+  putReceivedConfirmation,
+  writeConflict,
+} from './dynamo-statements.ts';
+import { DynamoTable } from './dynamo-table.ts';
+
+export interface DynamoLedgerStoreOptions {
+  readonly client: DynamoDBClient;
+  readonly tableName: string;
+  /** For the waits between attempts; the machine's unless given. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** How often a read is repeated because a set-aside began another copy meanwhile. */
+const COPY_CHANGES_MAX = 3;
+
+/**
+ * The ledgers of one instance in one DynamoDB table. The role needs GetItem, BatchGetItem, Query,
+ * PutItem, UpdateItem and DescribeTable; nothing is ever scanned or deleted, and nothing but heads,
+ * cursors, progress, invitations and certificates is rewritten.
+ */
+export class DynamoLedgerStore implements LedgerStore {
+  readonly #table: DynamoTable;
+  #tableId: Promise<string> | undefined;
+  /** The copies last seen, where not the first: state items are keyed by it. */
+  readonly #copies = new Map<RegistryId, number>();
+
+  constructor({
+    client,
+    tableName,
+    clock = systemClock,
+    random = systemRandom,
+  }: DynamoLedgerStoreOptions) {
+    this.#table = new DynamoTable({ client, tableName, clock, random });
+  }
+
+  async read(registryId: RegistryId, keys: readonly StateKey[]): Promise<StateRead> {
+    for (let attempt = 0; attempt < COPY_CHANGES_MAX; attempt += 1) {
+      const copy = this.#copies.get(registryId) ?? 1;
+      const read = await this.#readCopy(registryId, copy, keys);
+      if (read.head === undefined) return { head: undefined, items: new Map() };
+      if (read.head.copy === copy) return read;
+      this.#copies.set(registryId, read.head.copy);
+    }
+    throw new Error(`registry ${registryId}: its copy keeps changing while it is read; try again`);
+  }
+
+  /** The head, whatever its copy, and the state items of the given one, in one request. */
+  async #readCopy(
+    registryId: RegistryId,
+    copy: number,
+    keys: readonly StateKey[],
+  ): Promise<StateRead> {
+    const headAt = headKey(registryId);
+    const places = keys.map((key) => ({ key, at: stateKeyItemKey(registryId, copy, key) }));
+    const wanted = [headAt, ...places.map(({ at }) => at)];
+    const found = await this.#table.batchGet(wanted, STATE_ATTRIBUTES);
+    const items = new Map<StateKey, StateItem>();
+    for (const { key, at } of places) {
+      const item = found.get(keyText(at));
+      if (item !== undefined) items.set(key, stateItemOf(item));
+    }
+    const head = found.get(keyText(headAt));
+    return { head: head && headOf(head), items };
+  }
+
+  async head(registryId: RegistryId): Promise<Head | undefined> {
+    const item = await this.#table.get(headKey(registryId));
+    return item === undefined ? undefined : headOf(item);
+  }
+
+  commit(write: CommitWrite): Promise<CommitOutcome> {
+    return writeCommit(this.#table, write);
+  }
+
+  /** Transactions are read after the entries that name them, so each must be there. */
+  async entries(registryId: RegistryId, copy: number, range: EntryRange): Promise<StoredEntry[]> {
+    const entries = await this.#entryItems(registryId, copy, range);
+    const keys = entries.map((entry) =>
+      transactionItemKey(registryId, copy, textOf(entry, 'transactionId')),
+    );
+    const transactions = await this.#table.batchGet(keys);
+    return keys.map((key, index) => {
+      const transaction = transactions.get(keyText(key));
+      const entry = entries[index];
+      if (entry === undefined || transaction === undefined)
+        throw new Error(
+          `registry ${registryId}: the transaction of entry ${range.from + index} is gone from ` +
+            `copy ${copy}; whoever can write to the table removed it`,
+        );
+      return storedEntryOf(entry, transaction);
+    });
+  }
+
+  /** Up to the first one missing. */
+  async #entryItems(registryId: RegistryId, copy: number, range: EntryRange): Promise<Item[]> {
+    const count = Math.max(0, Math.min(range.count, limits.pageMax));
+    const keys = Array.from({ length: count }, (_, index) =>
+      entryKey(registryId, copy, range.from + index),
+    );
+    const found = await this.#table.batchGet(keys);
+    const run: Item[] = [];
+    for (const key of keys) {
+      const item = found.get(keyText(key));
+      if (item === undefined) break;
+      run.push(item);
+    }
+    return run;
+  }
+
+  async registries(after: RegistryId | undefined, count: number): Promise<RegistryId[]> {
+    const items = await this.#table.query({
+      partition: REGISTRIES_PARTITION,
+      count,
+      ...(after === undefined ? {} : { after }),
+    });
+    return items.map((item) => textOf(item, tableKey.sort) as RegistryId);
+  }
+
+  putConfirmation(
+    registryId: RegistryId,
+    confirmation: Confirmation,
+    origin: 'own' | 'received',
+  ): Promise<PutConfirmationOutcome> {
+    return origin === 'own'
+      ? putOwnConfirmation(this.#table, registryId, confirmation)
+      : putReceivedConfirmation(this.#table, registryId, confirmation);
+  }
+
+  async firstConfirmationCovering(
+    registryId: RegistryId,
+    signer: CertificateId,
+    sequence: number,
+  ): Promise<Confirmation | undefined> {
+    const partition = confirmationsPartition(registryId, signer);
+    const from = sortableNumber(sequence);
+    const [item] = await this.#table.query({ partition, from, count: 1 });
+    return item && recordOf<Confirmation>(item);
+  }
+
+  async newestConfirmation(
+    registryId: RegistryId,
+    signer: CertificateId,
+  ): Promise<Confirmation | undefined> {
+    const partition = confirmationsPartition(registryId, signer);
+    const [item] = await this.#table.query({ partition, count: 1, newestFirst: true });
+    return item && recordOf<Confirmation>(item);
+  }
+
+  async statementsAfter(
+    registryId: RegistryId,
+    after: number,
+    count: number,
+  ): Promise<LoggedStatement[]> {
+    const partition = logPartition(registryId);
+    const items = await this.#table.query({ partition, after: sortableNumber(after), count });
+    return items.map((item) => recordOf<LoggedStatement>(item));
+  }
+
+  async statementsHead(registryId: RegistryId): Promise<number> {
+    return indexOf(await this.#table.get(logHeadKey(registryId)));
+  }
+
+  async cursors(registryId: RegistryId): Promise<Cursor[]> {
+    const items = await this.#table.query({ partition: cursorsPartition(registryId) });
+    return items.map((item) => recordOf<Cursor>(item));
+  }
+
+  async cursor(registryId: RegistryId, peer: CertificateId): Promise<Cursor | undefined> {
+    const item = await this.#table.get(cursorKey(registryId, peer));
+    return item && recordOf<Cursor>(item);
+  }
+
+  putCursor(cursor: Cursor): Promise<void> {
+    return this.#table.put(recordItem(cursorKey(cursor.registryId, cursor.peer), cursor));
+  }
+
+  async progress(registryId: RegistryId): Promise<Progress | undefined> {
+    const item = await this.#table.get(progressKey(registryId));
+    return item && recordOf<Progress>(item);
+  }
+
+  putProgress(progress: Progress): Promise<void> {
+    return this.#table.put(recordItem(progressKey(progress.registryId), progress));
+  }
+
+  openConflict(
+    conflict: OpenedConflict,
+    expected: Pick<Head, 'digest' | 'conflictsVersion'>,
+  ): Promise<'opened' | 'held' | 'lost-race'> {
+    return writeConflict(this.#table, conflict, expected);
+  }
+
+  async conflicts(registryId: RegistryId): Promise<OpenedConflict[]> {
+    const items = await this.#table.query({ partition: conflictsPartition(registryId) });
+    return items.map((item) => recordOf<OpenedConflict>(item));
+  }
+
+  putInvitation(invitation: AcceptedInvitation): Promise<void> {
+    return this.#table.put(recordItem(invitationKey(invitation.registryId), invitation));
+  }
+
+  async invitation(registryId: RegistryId): Promise<AcceptedInvitation | undefined> {
+    const item = await this.#table.get(invitationKey(registryId));
+    return item && recordOf<AcceptedInvitation>(item);
+  }
+
+  async certificate(id: CertificateId): Promise<string | undefined> {
+    const item = await this.#table.get(certificateKey(id), 'eventual');
+    return item && textOf(item, 'pem');
+  }
+
+  putCertificate(id: CertificateId, pem: string): Promise<void> {
+    return this.#table.put({ ...certificateKey(id), pem: { S: pem } });
+  }
+
+  /** Asked once: a process does not outlive its table. */
+  async tableId(): Promise<string> {
+    this.#tableId ??= this.#table.tableId();
+    try {
+      return await this.#tableId;
+    } catch (error) {
+      this.#tableId = undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { type Config, parseConfig } from '../../config.ts';
+import type { CertificateId } from '../../ledger/digest.ts';
+import type {
+  Alarms,
+  BlobStore,
+  Clock,
+  LedgerStore,
+  Outbox,
+  PeerTransport,
+  Random,
+  Signer,
+} from '../../registry/ports.ts';
+import { PeerHttps } from '../peer-https.ts';
+import { systemClock, systemRandom } from '../system.ts';
+import { DynamoLedgerStore } from './dynamo-ledger-store.ts';
+import { EmfAlarms } from './emf-alarms.ts';
+import { logLine } from './log-line.ts';
+import { S3BlobStore } from './s3-blob-store.ts';
+import { type InstanceKey, secretSigner } from './secret-signer.ts';
+import { SqsOutbox } from './sqs-outbox.ts';
+
+/** Everything that one instance consists of: the ports on AWS, and its configuration. */
+export interface Instance {
+  readonly config: Config;
+  readonly store: LedgerStore;
+  readonly blobs: BlobStore;
+  readonly outbox: Outbox;
+  readonly transport: PeerTransport;
+  readonly signer: Signer;
+  /** The certificate that introduces this instance to others. */
+  readonly certificatePem: string;
+  readonly clusterCaPem: string;
+  readonly admits: (lead: CertificateId) => boolean;
+  readonly alarms: Alarms;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export type OpenInstance = () => Promise<Instance>;
+
+/** Answers of a peer are waited for so long: less than its gateway's 30 seconds would allow. */
+const PEER_TIMEOUT_MS = 25_000;
+
+/**
+ * The instance that the environment describes. Clients are made once; the key is read again every
+ * few minutes, so that a renewed one comes into use without a deployment. Endpoints, region and
+ * credentials come from AWS's own variables.
+ */
+export function instanceFrom(environment: NodeJS.ProcessEnv): OpenInstance {
+  const config = parseConfig(environment);
+  const store = new DynamoLedgerStore({
+    client: new DynamoDBClient({}),
+    tableName: config.tableName,
+  });
+  const keyOf = secretSigner(new SecretsManagerClient({}), config.keySecretArn);
+  const fixed = {
+    config,
+    store,
+    blobs: new S3BlobStore({
+      client: new S3Client({ logger: s3Logger }),
+      bucketName: config.bucketName,
+    }),
+    outbox: new SqsOutbox({
+      client: new SQSClient({}),
+      deliveryQueueUrl: config.deliveryQueueUrl,
+      fetchQueueUrl: config.fetchQueueUrl,
+    }),
+    clusterCaPem: config.clusterCaPem,
+    admits: (lead: CertificateId) =>
+      config.admittedLeads === 'any' || config.admittedLeads.has(lead),
+    alarms: new EmfAlarms({ instanceName: config.instanceName }),
+    clock: systemClock,
+    random: systemRandom,
+  };
+  let open: { readonly key: InstanceKey; readonly transport: PeerTransport } | undefined;
+  return async () => {
+    const key = await keyOf();
+    if (open?.key !== key)
+      open = { key, transport: openTransport(config, key, (peer) => store.certificate(peer)) };
+    const { signer, certificatePem } = key;
+    return { ...fixed, signer, certificatePem, transport: open.transport };
+  };
+}
+
+function openTransport(
+  config: Config,
+  key: InstanceKey,
+  certificateOf: (peer: CertificateId) => Promise<string | undefined>,
+): PeerTransport {
+  return new PeerHttps({
+    keyPem: key.privateKeyPem,
+    certificatePem: key.certificatePem,
+    clusterCaPem: config.clusterCaPem,
+    localEndpoints: config.localEndpoints,
+    certificateOf,
+    timeoutMs: PEER_TIMEOUT_MS,
+  });
+}
+
+/** The SDK's own words as structured lines; they hold no URLs then. */
+const s3Logger = {
+  trace: () => undefined,
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (message: unknown) => logLine('warn', String(message)),
+  error: (message: unknown) => logLine('error', String(message)),
+};

@@ -1,0 +1,135 @@
+import type { RefusalCode } from '../ledger/errors.ts';
+import type { CallerRefusalCode } from './caller.ts';
+
+/** The one table of errors over HTTP: RFC 9457 problem details with a closed list of codes. */
+
+type HttpCode =
+  | 'ROUTE_UNKNOWN'
+  | 'METHOD_NOT_ALLOWED'
+  | 'ROLE_NOT_ALLOWED'
+  | 'PARAMETER_INVALID'
+  | 'BODY_MISSING'
+  | 'PEER_NOT_IN_SWARM'
+  | 'LEAD_NOT_ADMITTED'
+  | 'NOT_THE_LEAD'
+  | 'LEAD_NOT_RECONCILED'
+  | 'REGISTRY_IN_CONFLICT'
+  | 'REGISTRY_UNINVITED'
+  | 'ENTRY_UNKNOWN'
+  | 'TRANSACTION_UNKNOWN'
+  | 'DOCUMENT_UNKNOWN'
+  | 'CONTENT_NOT_HELD'
+  | 'CERTIFICATE_UNKNOWN'
+  | 'CERTIFICATE_REFUSED'
+  | 'DELIVERY_GAP'
+  | 'DELIVERY_MALFORMED'
+  | 'STATEMENT_AHEAD'
+  | 'BUSY'
+  | 'INTERNAL';
+
+export type ProblemCode = RefusalCode | CallerRefusalCode | HttpCode;
+
+/** Statuses that differ from the 400 of bad input; everything else is 400. */
+const STATUS: Partial<Record<ProblemCode, number>> = {
+  TOO_LARGE: 413,
+  ROUTE_UNKNOWN: 404,
+  METHOD_NOT_ALLOWED: 405,
+  REGISTRY_UNKNOWN: 404,
+  REGISTRY_UNINVITED: 404,
+  ENTRY_UNKNOWN: 404,
+  TRANSACTION_UNKNOWN: 404,
+  DOCUMENT_UNKNOWN: 404,
+  CONTENT_NOT_HELD: 404,
+  CERTIFICATE_UNKNOWN: 404,
+  ROLE_NOT_ALLOWED: 403,
+  PEER_NOT_IN_SWARM: 403,
+  LEAD_NOT_ADMITTED: 403,
+  NOT_THE_LEAD: 421,
+  REGISTRY_EXISTS: 409,
+  TRANSACTION_ID_REUSED: 409,
+  VERSION_NOT_NEXT: 409,
+  NEW_LEAD_BEHIND: 409,
+  CONTENT_NOT_UPLOADED: 409,
+  CONTENT_SIZE_DIFFERS: 409,
+  PEER_CERTIFICATE_UNKNOWN: 409,
+  REGISTRY_IN_CONFLICT: 409,
+  DELIVERY_GAP: 409,
+  STATEMENT_AHEAD: 429,
+  LEAD_NOT_RECONCILED: 503,
+  BUSY: 503,
+  INTERNAL: 500,
+};
+
+/** The same request may succeed later without being changed. */
+const RETRYABLE: ReadonlySet<ProblemCode> = new Set([
+  'STATEMENT_AHEAD',
+  'BUSY',
+  'LEAD_NOT_RECONCILED',
+  'INTERNAL',
+]);
+
+/** Answer of a function behind the gateway: payload format 2.0. */
+export interface HttpResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface ProblemOptions {
+  /** Further members, for example the lead behind a 421. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A problem as an answer. `detail` says what was wrong, what was expected and what to do. */
+export function problem(
+  code: ProblemCode,
+  detail: string,
+  { members = {}, headers = {} }: ProblemOptions = {},
+): HttpResponse {
+  const status = statusOf(code);
+  const body = {
+    type: `urn:registry:problem:${code.toLowerCase().replaceAll('_', '-')}`,
+    title: titleOf(code),
+    status,
+    detail,
+    code,
+    retryable: RETRYABLE.has(code),
+    ...members,
+  };
+  const retry = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
+  return {
+    statusCode: status,
+    headers: { 'content-type': 'application/problem+json', ...SAFE_HEADERS, ...retry, ...headers },
+    body: JSON.stringify(body),
+  };
+}
+
+/** For every answer: it is data, for this caller, now. */
+export const SAFE_HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+} as const;
+
+function statusOf(code: ProblemCode): number {
+  if (code.startsWith('CLIENT_CERTIFICATE_') || code.startsWith('CALLER_')) return 403;
+  return STATUS[code] ?? 400;
+}
+
+function titleOf(code: ProblemCode): string {
+  const words = code.toLowerCase().replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A JSON answer. */
+export function answer(
+  statusCode: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): HttpResponse {
+  return {
+    statusCode,
+    headers: { 'content-type': 'application/json', ...SAFE_HEADERS, ...headers },
+    body: JSON.stringify(body),
+  };
+}

@@ -1,0 +1,1 @@
+import { formatOf, parseCanonical } from './canonical.ts';

@@ -1,0 +1,188 @@
+import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
+import type { RefusalCode } from '../ledger/errors.ts';
+import { limits } from '../ledger/limits.ts';
+import { type StateKey, stateKeysOf } from '../ledger/state.ts';
+import { type AppendResult, appendResult } from './append-result.ts';
+import { CommitPlan, type PlanPorts, type Proposal } from './commit-plan.ts';
+import type { CommitWrite, LedgerStore, Random, StateRead } from './ports.ts';
+
+/**
+ * Appending at the lead, protocol section 5. Per registry one commit is under way in a process;
+ * whatever arrives meanwhile shares the next one.
+ *
+ * 1. Take waiting requests, up to 24 transactions.  A crash leaves nothing.
+ * 2. Read the head and the state they refer to.
+ * 3. Answer repetitions from what is stored, also while blocked and by a former lead.
+ * 4. Rule and build the entries; sign the checkpoint in memory.
+ * 5. One conditional write.  A crash before it leaves nothing; a crash after it leaves the commit,
+ *    which the client learns of by sending the same transaction id again.
+ * 6. Only when the write is known to have succeeded are answers given, refusals included: they may
+ *    rest on entries of the same commit. What failed ambiguously is settled by reading the
+ *    transaction ids again: that is step 2 of the next attempt.
+ */
+
+export interface AppendPorts extends PlanPorts {
+  readonly random: Random;
+}
+
+export type AppendOutcome =
+  | { readonly outcome: 'appended'; readonly result: AppendResult }
+  /** The same bytes were recorded before: their first result. */
+  | { readonly outcome: 'repeated'; readonly result: AppendResult }
+  | { readonly outcome: 'refused'; readonly code: RefusalCode; readonly detail: string }
+  | { readonly outcome: 'unknown-registry' }
+  | { readonly outcome: 'not-lead'; readonly lead: CertificateId }
+  | { readonly outcome: 'in-conflict'; readonly conflicts: readonly Digest[] }
+  /** The head was written in another table: this one was restored and may lack entries. */
+  | { readonly outcome: 'not-reconciled' }
+  /** Unknown or not done after bounded tries: to be repeated with the same transaction ids. */
+  | { readonly outcome: 'busy'; readonly retryAfterSeconds: number };
+
+interface Waiting {
+  readonly proposals: readonly Proposal[];
+  readonly settle: (outcome: AppendOutcome) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+const ATTEMPTS_MAX = 8;
+const BACKOFF_FIRST_MS = 15;
+const BACKOFF_MAX_MS = 1000;
+
+export class Appender {
+  readonly #ports: AppendPorts;
+  readonly #queues = new Map<RegistryId, Waiting[]>();
+
+  constructor(ports: AppendPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Appends 1 to 24 transactions together, in order, all or nothing. For a create-registry, which
+   * is the first of its array, `registryId` is its own digest.
+   */
+  append(registryId: RegistryId, proposals: readonly Proposal[]): Promise<AppendOutcome> {
+    return new Promise((settle, fail) => {
+      const waiting = { proposals, settle, fail };
+      const queue = this.#queues.get(registryId);
+      if (queue !== undefined) {
+        queue.push(waiting);
+        return;
+      }
+      const started = [waiting];
+      this.#queues.set(registryId, started);
+      void this.#drain(registryId, started);
+    });
+  }
+
+  async #drain(registryId: RegistryId, queue: Waiting[]): Promise<void> {
+    while (queue.length > 0) {
+      const batch = takeBatch(queue);
+      try {
+        const outcomes = await appendBatch(this.#ports, registryId, batch);
+        queue.unshift(...batch.filter((_, index) => outcomes[index] === 'later'));
+        for (const [index, waiting] of batch.entries()) {
+          const outcome = outcomes[index];
+          if (outcome !== undefined && outcome !== 'later') waiting.settle(outcome);
+        }
+      } catch (error) {
+        // The unexpected fails its own requests and no later one.
+        for (const waiting of batch) waiting.fail(error);
+      }
+    }
+    this.#queues.delete(registryId);
+  }
+}
+
+/** As many waiting requests as fit a commit; one that repeats an id of another waits its turn. */
+function takeBatch(queue: Waiting[]): Waiting[] {
+  const batch: Waiting[] = [];
+  const ids = new Set<string>();
+  let count = 0;
+  let bytes = 0;
+  while (queue[0] !== undefined) {
+    const { proposals } = queue[0];
+    const added = proposals.map((proposal) => proposal.read.transaction.transactionId);
+    count += proposals.length;
+    for (const { read, details } of proposals) bytes += read.bytes.length + (details?.length ?? 0);
+    const full = count > limits.commitEntriesMax || bytes > limits.appendBytesMax;
+    if (batch.length > 0 && (full || added.some((id) => ids.has(id)))) break;
+    for (const id of added) ids.add(id);
+    batch.push(queue.shift() as Waiting);
+  }
+  return batch;
+}
+
+type Verdict = AppendOutcome | 'later' | 'staged';
+
+async function appendBatch(
+  ports: AppendPorts,
+  registryId: RegistryId,
+  batch: readonly Waiting[],
+): Promise<(AppendOutcome | 'later')[]> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    if (attempt > 0) await backOff(ports, attempt);
+    const settled = await attemptBatch(ports, registryId, batch);
+    if (settled !== 'again') return settled;
+  }
+  return batch.map(() => ({ outcome: 'busy', retryAfterSeconds: 1 }));
+}
+
+/** Full jitter: anything up to the exponential bound, so that racing processes spread out. */
+async function backOff({ clock, random }: AppendPorts, attempt: number): Promise<void> {
+  const bound = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt);
+  await clock.wait(Math.floor(random.fraction() * bound));
+}
+
+async function attemptBatch(
+  ports: AppendPorts,
+  registryId: RegistryId,
+  batch: readonly Waiting[],
+): Promise<(AppendOutcome | 'later')[] | 'again'> {
+  const read = await readState(ports, registryId, batch);
+  if (read === 'unavailable') return 'again';
+  const plan = new CommitPlan(ports, read);
+  const verdicts: Verdict[] = [];
+  for (const { proposals } of batch) verdicts.push(await plan.add(registryId, proposals));
+  const write = await plan.write(registryId);
+  if (write !== undefined && (await tryCommit(ports.store, write)) !== 'stored') return 'again';
+  return verdicts.map((verdict, index) => {
+    if (verdict !== 'staged') return verdict;
+    return { outcome: 'appended', result: resultOf(registryId, batch[index], write) };
+  });
+}
+
+async function readState(
+  { store }: AppendPorts,
+  registryId: RegistryId,
+  batch: readonly Waiting[],
+): Promise<StateRead | 'unavailable'> {
+  const keys = new Set<StateKey>();
+  for (const { proposals } of batch)
+    for (const { read } of proposals)
+      for (const key of stateKeysOf(read.transaction)) keys.add(key);
+  try {
+    return await store.read(registryId, [...keys]);
+  } catch {
+    return 'unavailable';
+  }
+}
+
+/** A rejected write is unknown: the next attempt reads the transaction ids and so finds out. */
+async function tryCommit(store: LedgerStore, write: CommitWrite): Promise<'stored' | 'again'> {
+  try {
+    const { outcome } = await store.commit(write);
+    return outcome === 'stored' ? 'stored' : 'again';
+  } catch {
+    return 'again';
+  }
+}
+
+/** The part of a commit that answers one request. */
+function resultOf(
+  registryId: RegistryId,
+  waiting: Waiting | undefined,
+  write: CommitWrite | undefined,
+): AppendResult {
+  const ids = new Set(waiting?.proposals.map(({ read }) => read.transaction.transactionId));
+  return appendResult(registryId, write?.entries ?? [], ids);
+}

@@ -1,0 +1,189 @@
+import { type ChainHead, extendHead, handsOver, leadOf, nextEntry } from '../ledger/chain.ts';
+import { checkpointOf } from '../ledger/checkpoint.ts';
+import type { RegistryId } from '../ledger/digest.ts';
+import { linkTo } from '../ledger/entry.ts';
+import { type Refused, refuse } from '../ledger/errors.ts';
+import { limits } from '../ledger/limits.ts';
+import {
+  rule,
+  type StateView,
+  type TransactionItem,
+  transactionKey,
+  viewAfter,
+} from '../ledger/state.ts';
+import type { ReadTransaction } from '../ledger/transaction.ts';
+import type { AppendOutcome } from './append.ts';
+import { storedAppendResult } from './append-result.ts';
+import { commitWrite, type StagedEntry } from './commit.ts';
+import { checkLeadAlone } from './lead-alone.ts';
+import type { BlobStore, Clock, CommitWrite, LedgerStore, Signer, StateRead } from './ports.ts';
+
+export interface PlanPorts {
+  readonly store: LedgerStore;
+  readonly blobs: BlobStore;
+  readonly signer: Signer;
+  readonly clock: Clock;
+}
+
+/** A transaction as parsed, with its details. */
+export interface Proposal {
+  readonly read: ReadTransaction;
+  readonly details?: Uint8Array;
+}
+
+/**
+ * One commit in the making: requests are added one after the other, each all or nothing, on top of
+ * the state as read. Nothing here is written or released.
+ */
+export class CommitPlan {
+  readonly #ports: PlanPorts;
+  readonly #read: StateRead;
+  readonly #staged: StagedEntry[] = [];
+  #chain: ChainHead | undefined;
+  #view: StateView;
+  #ended = false;
+
+  constructor(ports: PlanPorts, read: StateRead) {
+    this.#ports = ports;
+    this.#read = read;
+    this.#chain = read.head;
+    this.#view = (key) => read.items.get(key);
+  }
+
+  /** `staged`: part of the commit if that succeeds. `later`: the commit has ended before it. */
+  async add(
+    registryId: RegistryId,
+    proposals: readonly Proposal[],
+  ): Promise<AppendOutcome | 'staged' | 'later'> {
+    const settled =
+      (await this.#repeated(registryId, proposals)) ?? (await this.#barred(proposals));
+    if (settled !== undefined) return settled;
+    if (this.#ended) return 'later';
+    for (const { read } of proposals) {
+      const refused = await checkLeadAlone(this.#ports, this.#read.head, read.transaction);
+      if (refused !== undefined) return refused;
+    }
+    return this.#stage(proposals);
+  }
+
+  /** All ids recorded with these very transactions: their first result. Some: refused. */
+  async #repeated(
+    registryId: RegistryId,
+    proposals: readonly Proposal[],
+  ): Promise<AppendOutcome | undefined> {
+    const { head, items } = this.#read;
+    const found = proposals.map(
+      ({ read }) =>
+        items.get(transactionKey(read.transaction.transactionId)) as TransactionItem | undefined,
+    );
+    const [first] = found;
+    if (head === undefined || found.every((item) => item === undefined)) return undefined;
+    for (const [index, item] of found.entries()) {
+      const digest = proposals[index]?.read.digest;
+      if (item?.transactionDigest !== digest || item?.sequence !== (first?.sequence ?? 0) + index)
+        return idReused(proposals[index], item);
+    }
+    const recorded = {
+      from: first?.sequence ?? 0,
+      transactionIds: new Set(proposals.map(({ read }) => read.transaction.transactionId)),
+    };
+    const result = await storedAppendResult(this.#ports.store, registryId, head.copy, recorded);
+    return { outcome: 'repeated', result };
+  }
+
+  /** Whether this instance may append to the registry at all. */
+  async #barred(proposals: readonly Proposal[]): Promise<AppendOutcome | undefined> {
+    const { head } = this.#read;
+    const { store, signer } = this.#ports;
+    const first = proposals[0]?.read.transaction;
+    if (head === undefined) {
+      if (first?.type !== 'create-registry') return { outcome: 'unknown-registry' };
+      if (first.peers[0] === signer.certificateId) return undefined;
+      return refuse(
+        'LEAD_NOT_FIRST',
+        `peers[0] is ${first.peers[0]}; a registry is created by its lead, which here is ` +
+          `${signer.certificateId}: list it first, or ask the instance that is to lead`,
+      );
+    }
+    const lead = leadOf(head.configuration);
+    if (lead !== signer.certificateId) return { outcome: 'not-lead', lead };
+    if (head.openConflicts.length > 0)
+      return { outcome: 'in-conflict', conflicts: head.openConflicts };
+    if (head.tableId !== (await store.tableId())) return { outcome: 'not-reconciled' };
+    return undefined;
+  }
+
+  #stage(proposals: readonly Proposal[]): Refused | 'staged' {
+    const now = new Date(this.#ports.clock.now()).toISOString();
+    const staged: StagedEntry[] = [];
+    let chain = this.#chain;
+    let view = this.#view;
+    let ended = false;
+    for (const { read: transaction, details } of proposals) {
+      if (ended)
+        return refuse(
+          'COMMIT_NOT_ENDED',
+          'a hand-over of the lead ends its commit: send what comes after it to the new lead',
+        );
+      const ruling = rule(chain, view, transaction.transaction, transaction.digest);
+      if (ruling.outcome === 'refused') return ruling;
+      const placement = {
+        transaction: transaction.transaction,
+        transactionDigest: transaction.digest,
+        resolves: [],
+        ...(ruling.subject === undefined ? {} : { subject: ruling.subject }),
+      };
+      const read = nextEntry(chain, placement, now);
+      const changes = ruling.changesAt(linkTo(read));
+      staged.push({ read, transaction, changes, ...(details === undefined ? {} : { details }) });
+      ended = chain !== undefined && handsOver(chain, transaction.transaction);
+      chain = extendHead(chain, read, transaction.transaction);
+      view = viewAfter(view, changes);
+    }
+    if (this.#staged.length + staged.length > limits.commitEntriesMax)
+      return refuse('TOO_LARGE', `at most ${limits.commitEntriesMax} transactions a request`);
+    this.#staged.push(...staged);
+    this.#chain = chain;
+    this.#view = view;
+    this.#ended = ended;
+    return 'staged';
+  }
+
+  /** The write, with the checkpoint signed in memory; undefined where nothing was staged. */
+  async write(registryId: RegistryId): Promise<CommitWrite | undefined> {
+    const { signer, clock, store } = this.#ports;
+    const chain = this.#chain;
+    if (this.#staged.length === 0 || chain === undefined) return undefined;
+    const checkpoint = signer.sign(
+      checkpointOf({
+        registryId,
+        signer: signer.certificateId,
+        sequence: chain.sequence,
+        digest: chain.digest,
+        copy: this.#read.head?.copy ?? 1,
+        issuedAt: new Date(clock.now()).toISOString(),
+      }),
+    );
+    const context = {
+      registryId,
+      before: this.#read.head,
+      self: signer.knownIds,
+      tableId: await store.tableId(),
+    };
+    return commitWrite(context, this.#staged, checkpoint);
+  }
+}
+
+function idReused(proposal: Proposal | undefined, item: TransactionItem | undefined): Refused {
+  const id = proposal?.read.transaction.transactionId;
+  if (item === undefined)
+    return refuse(
+      'TRANSACTION_ID_REUSED',
+      `other transactions of this array are recorded, ${id} is not: repeat an array as it was`,
+    );
+  return refuse(
+    'TRANSACTION_ID_REUSED',
+    `transaction id ${id} is entry ${item.sequence} with other content (${item.transactionDigest}); ` +
+      'take a new UUID for a new transaction',
+  );
+}

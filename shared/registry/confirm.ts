@@ -1,0 +1,264 @@
+import { leadOf } from '../ledger/chain.ts';
+import { confirmationOf } from '../ledger/confirmation.ts';
+import type { CertificateId, RegistryId } from '../ledger/digest.ts';
+import { readEntry } from '../ledger/entry.ts';
+import type { Compact } from '../ledger/jws.ts';
+import { limits } from '../ledger/limits.ts';
+import { readTransaction, type UploadDocument } from '../ledger/transaction.ts';
+import { type FetchPorts, fetchContent } from './fetch-content.ts';
+import { flawOfRun } from './own-copy.ts';
+import type { Confirmation, Head, LedgerStore, Progress, StoredEntry } from './ports.ts';
+import { type ConflictPorts, reportConflict } from './report-conflict.ts';
+
+/**
+ * Confirming at a mirror, protocol section 6: only what was stored, re-read, re-digested, and has
+ * all its bytes in the own bucket.
+ *
+ * 1. Read on from what was verified before, a page at a time; re-digest entries, transactions and
+ *    details, and follow the links.  What no longer is what it was opens a conflict on oneself.
+ * 2. For each document version see that its bytes are held, or fetch them if that is allowed.
+ * 3. Sign a confirmation of the last checkpointed head below the first thing missing.
+ * 4. Store it with its place in the log of statements, in one write.  A crash before it loses
+ *    nothing: the same is verified and signed again.
+ * 5. Note how far it came.  A crash before it repeats the reading.
+ */
+
+export interface ConfirmPorts extends ConflictPorts, FetchPorts {}
+
+export interface OwnConfirmation {
+  readonly statement: Compact;
+  readonly checkpoint: Compact;
+}
+
+export type ConfirmOutcome =
+  | { readonly outcome: 'confirmed'; readonly confirmation: OwnConfirmation }
+  /** Nothing new to confirm. */
+  | { readonly outcome: 'nothing' }
+  /** The bytes of this version are missing; asked for when fetching is allowed, in vain. */
+  | { readonly outcome: 'bytes-missing'; readonly sequence: number; readonly reason: string }
+  | { readonly outcome: 'tampered'; readonly detail: string };
+
+export interface ConfirmBounds {
+  /** Whether missing bytes may be fetched now. */
+  readonly fetch: boolean;
+  /** Entries to re-read in this call, at most. */
+  readonly entriesMax: number;
+}
+
+/** Verifies on, and confirms what can be confirmed. */
+export async function confirm(
+  ports: ConfirmPorts,
+  registryId: RegistryId,
+  bounds: ConfirmBounds,
+): Promise<ConfirmOutcome> {
+  const head = await ports.store.head(registryId);
+  if (head === undefined) return { outcome: 'nothing' };
+  const progress = (await ports.store.progress(registryId)) ?? newProgress(registryId);
+  const walk = await verifyOn(ports, head, progress, bounds);
+  if (walk.flaw !== undefined) return tampered(ports, head, walk.flaw);
+  const { confirmable } = walk;
+  let confirmation: OwnConfirmation | undefined;
+  if (confirmable !== undefined && confirmable.sequence > progress.confirmedThrough)
+    confirmation = await signConfirmation(ports, head, confirmable);
+  await noteProgress(ports, progress, walk);
+  if (confirmation !== undefined) return { outcome: 'confirmed', confirmation };
+  if (walk.missing !== undefined) return { outcome: 'bytes-missing', ...walk.missing };
+  return { outcome: 'nothing' };
+}
+
+function newProgress(registryId: RegistryId): Progress {
+  return { registryId, verifiedThrough: 0, confirmedThrough: 0, failures: 0 };
+}
+
+/** A checkpointed entry up to which all is verified. */
+type Confirmable = StoredEntry & { readonly checkpoint: Compact };
+
+interface Walk {
+  readonly verifiedThrough: number;
+  readonly confirmable?: Confirmable;
+  readonly missing?: { readonly sequence: number; readonly reason: string };
+  readonly flaw?: { readonly sequence: number; readonly detail: string };
+}
+
+async function verifyOn(
+  ports: ConfirmPorts,
+  head: Head,
+  progress: Progress,
+  bounds: ConfirmBounds,
+): Promise<Walk> {
+  const until = Math.min(head.sequence, progress.verifiedThrough + bounds.entriesMax);
+  let previous = await entryAt(ports.store, head, progress.verifiedThrough);
+  let walk: Walk = { verifiedThrough: progress.verifiedThrough };
+  while (walk.verifiedThrough < until) {
+    const from = walk.verifiedThrough + 1;
+    const count = Math.min(limits.pageMax, until - walk.verifiedThrough);
+    const run = await ports.store.entries(head.registryId, head.copy, { from, count });
+    const detail = run.length === 0 ? `entry ${from} is missing` : flawOfRun(run, previous);
+    if (detail !== undefined) return { ...walk, flaw: { sequence: from, detail } };
+    walk = await verifyBytes(ports, walk, run, bounds.fetch);
+    if (walk.missing !== undefined) return walk;
+    previous = run.at(-1);
+  }
+  return walk;
+}
+
+/** Goes on over sound entries as far as their bytes are held. */
+async function verifyBytes(
+  ports: ConfirmPorts,
+  before: Walk,
+  run: readonly StoredEntry[],
+  mayFetch: boolean,
+): Promise<Walk> {
+  const self = new Set(ports.signer.knownIds);
+  let walk = before;
+  for (const stored of run) {
+    const { sequence } = stored;
+    const missing = await bytesMissing(ports, stored, mayFetch);
+    if (missing !== undefined) return { ...walk, missing: { sequence, ...missing } };
+    walk = {
+      ...walk,
+      verifiedThrough: sequence,
+      ...(isConfirmable(stored, self) ? { confirmable: stored } : {}),
+    };
+  }
+  return walk;
+}
+
+async function entryAt(
+  store: LedgerStore,
+  head: Head,
+  sequence: number,
+): Promise<StoredEntry | undefined> {
+  if (sequence === 0) return undefined;
+  const [stored] = await store.entries(head.registryId, head.copy, { from: sequence, count: 1 });
+  return stored;
+}
+
+/**
+ * A commit's end, unless this instance itself led there and still leads after it: the lead does
+ * not confirm to itself, but a promoted mirror and a lead that handed over both confirm the
+ * hand-over (protocol section 6).
+ */
+function isConfirmable(
+  stored: StoredEntry,
+  self: ReadonlySet<CertificateId>,
+): stored is Confirmable {
+  if (stored.checkpoint === undefined) return false;
+  const read = readEntry(stored.entry);
+  if (read.outcome === 'refused') return false;
+  const transaction = readTransaction(stored.transaction);
+  const after =
+    transaction.outcome === 'read' && 'peers' in transaction.transaction
+      ? leadOf(transaction.transaction)
+      : read.entry.lead;
+  return !self.has(read.entry.lead) || !self.has(after);
+}
+
+async function bytesMissing(
+  ports: ConfirmPorts,
+  stored: StoredEntry,
+  mayFetch: boolean,
+): Promise<{ readonly reason: string } | undefined> {
+  const read = readTransaction(stored.transaction);
+  if (read.outcome === 'refused' || read.transaction.type !== 'upload-document') return undefined;
+  const upload: UploadDocument = read.transaction;
+  if ((await ports.blobs.sizeOf(upload.contentDigest)) === upload.size) return undefined;
+  if (!mayFetch) return { reason: 'not fetched yet' };
+  const entry = readEntry(stored.entry);
+  if (entry.outcome === 'refused') return { reason: entry.detail };
+  const wanted = { registryId: entry.entry.registryId, lead: entry.entry.lead, upload };
+  const fetched = await fetchContent(ports, wanted, stored.sequence);
+  return fetched.outcome === 'held' ? undefined : { reason: fetched.reason };
+}
+
+async function signConfirmation(
+  { store, signer, clock }: ConfirmPorts,
+  head: Head,
+  confirmable: Confirmable,
+): Promise<OwnConfirmation> {
+  const now = new Date(clock.now()).toISOString();
+  const statement = signer.sign(
+    confirmationOf({
+      registryId: head.registryId,
+      signer: signer.certificateId,
+      sequence: confirmable.sequence,
+      digest: confirmable.digest,
+      copy: head.copy,
+      confirmedAt: now,
+    }),
+  );
+  const { checkpoint } = confirmable;
+  const confirmation: Confirmation = {
+    signer: signer.certificateId,
+    sequence: confirmable.sequence,
+    digest: confirmable.digest,
+    confirmedAt: now,
+    statement,
+    checkpoint,
+    receivedAt: now,
+  };
+  const outcome = await store.putConfirmation(head.registryId, confirmation, 'own');
+  if (outcome === 'contradicts')
+    throw new Error(`entry ${confirmable.sequence} was confirmed here with another digest`);
+  if (outcome === 'stored') return { statement, checkpoint };
+  // Somebody else of this instance was first: what is stored is what counts.
+  const stored = await store.firstConfirmationCovering(
+    head.registryId,
+    signer.certificateId,
+    confirmable.sequence,
+  );
+  return {
+    statement: stored?.statement ?? statement,
+    checkpoint: stored?.checkpoint ?? checkpoint,
+  };
+}
+
+const BACKOFF_FIRST_MS = 2_000;
+const BACKOFF_MAX_MS = 300_000;
+
+/** When to try again after so many failures in a row: doubling, at most five minutes. */
+export function nextAttempt(now: number, failures: number): string {
+  const delay = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (failures - 1));
+  return new Date(now + delay).toISOString();
+}
+
+async function noteProgress(
+  { store, clock, alarms }: ConfirmPorts,
+  progress: Progress,
+  { verifiedThrough, confirmable, missing }: Walk,
+): Promise<void> {
+  const { registryId } = progress;
+  const confirmedThrough = Math.max(progress.confirmedThrough, confirmable?.sequence ?? 0);
+  const failed = missing !== undefined && missing.reason !== 'not fetched yet';
+  if (!failed) {
+    if (verifiedThrough === progress.verifiedThrough && progress.failures === 0) return;
+    await store.putProgress({ registryId, verifiedThrough, confirmedThrough, failures: 0 });
+    return;
+  }
+  const failures = progress.failures + 1;
+  alarms.raise('DocumentUnavailable', { registryId, ...missing, failures });
+  await store.putProgress({
+    registryId,
+    verifiedThrough,
+    confirmedThrough,
+    failures,
+    nextAttemptAt: nextAttempt(clock.now(), failures),
+    lastError: missing.reason,
+  });
+}
+
+async function tampered(
+  ports: ConfirmPorts,
+  head: Head,
+  { sequence, detail }: { readonly sequence: number; readonly detail: string },
+): Promise<ConfirmOutcome> {
+  await reportConflict(ports, head.registryId, {
+    kind: 'local-tampering',
+    sequence,
+    accused: ports.signer.certificateId,
+    digests: [head.digest],
+    evidence: Buffer.from(detail),
+    detail,
+  });
+  return { outcome: 'tampered', detail };
+}

@@ -1,0 +1,86 @@
+import type { CertificateId, RegistryId } from '../ledger/digest.ts';
+import type { UploadDocument } from '../ledger/transaction.ts';
+import { readMessage, schemas } from './messages.ts';
+import type { BlobStore, LedgerStore, PeerTransport, Signer } from './ports.ts';
+
+/**
+ * A mirror gets the bytes of a version: first from the entry's lead, then from every peer that
+ * confirmed it. The bytes stream into the own bucket while they are hashed; what does not come out
+ * to the digest is not kept, and the next source is tried.
+ */
+
+export interface FetchPorts {
+  readonly store: LedgerStore;
+  readonly blobs: BlobStore;
+  readonly signer: Signer;
+  readonly transport: PeerTransport;
+}
+
+export interface WantedContent {
+  readonly registryId: RegistryId;
+  /** The lead that appended the entry. */
+  readonly lead: CertificateId;
+  readonly upload: Pick<UploadDocument, 'contentDigest' | 'size'>;
+}
+
+export type FetchOutcome =
+  | { readonly outcome: 'held' }
+  /** No source had them; what each one answered. */
+  | { readonly outcome: 'unavailable'; readonly reason: string };
+
+export async function fetchContent(
+  ports: FetchPorts,
+  wanted: WantedContent,
+  sequence: number,
+): Promise<FetchOutcome> {
+  const reasons: string[] = [];
+  for (const peer of await sources(ports, wanted, sequence)) {
+    const reason = await fetchFrom(ports, wanted, peer);
+    if (reason === undefined) return { outcome: 'held' };
+    reasons.push(`${peer.slice(0, 8)}: ${reason}`);
+  }
+  return { outcome: 'unavailable', reason: reasons.join('; ') || 'nobody else holds them' };
+}
+
+async function sources(
+  { store, signer }: FetchPorts,
+  { registryId, lead }: WantedContent,
+  sequence: number,
+): Promise<CertificateId[]> {
+  const head = await store.head(registryId);
+  const confirmed: CertificateId[] = [];
+  for (const peer of head?.everPeers ?? []) {
+    const covering = await store.firstConfirmationCovering(registryId, peer, sequence);
+    if (covering !== undefined) confirmed.push(peer);
+  }
+  // The present lead may have the bytes even where the former one is gone.
+  const all = [lead, ...(head?.configuration.peers.slice(0, 1) ?? []), ...confirmed];
+  return [...new Set(all)].filter((peer) => !signer.knownIds.includes(peer));
+}
+
+/** Why this source did not do; undefined once the bytes are held. */
+async function fetchFrom(
+  { blobs, transport }: FetchPorts,
+  { registryId, upload }: WantedContent,
+  peer: CertificateId,
+): Promise<string | undefined> {
+  const { contentDigest, size } = upload;
+  const request = { operation: 'content', registryId, subject: contentDigest } as const;
+  const answer = await transport.call(peer, request);
+  if (answer.outcome === 'unreachable') return answer.reason;
+  if (answer.status !== 200) return `answered ${answer.status}`;
+  const message = readMessage(schemas.contentAnswer, answer.body);
+  if (message.outcome === 'refused') return `answered what is no address: ${message.detail}`;
+  const bytes = await transport.download(message.value.url);
+  if (bytes === undefined) return 'the address it gave has no bytes';
+  const outcome = await blobs.put({ contentDigest, size }, bytes);
+  switch (outcome) {
+    case 'stored':
+    case 'held':
+      return undefined;
+    case 'digest-differs':
+      return 'sent bytes with another SHA-256';
+    case 'size-differs':
+      return 'sent more or fewer bytes than recorded';
+  }
+}

@@ -1,0 +1,93 @@
+import { leadOf } from '../ledger/chain.ts';
+import { type Refused, refuse } from '../ledger/errors.ts';
+import { limits } from '../ledger/limits.ts';
+import type { ReconfigurePeers, Transaction, UploadDocument } from '../ledger/transaction.ts';
+import type { BlobStore, Head, LedgerStore, Signer } from './ports.ts';
+
+/** What only the lead can know, and no mirror objects to: protocol section 3, "lead alone". */
+
+export interface LeadAlonePorts {
+  readonly store: LedgerStore;
+  readonly blobs: BlobStore;
+  readonly signer: Signer;
+}
+
+/** The refusal, or undefined. Asks the bucket for bytes and the table for peers. */
+export async function checkLeadAlone(
+  ports: LeadAlonePorts,
+  head: Head | undefined,
+  transaction: Transaction,
+): Promise<Refused | undefined> {
+  switch (transaction.type) {
+    case 'create-registry':
+      return checkIntroduced(ports, transaction.peers);
+    case 'reconfigure-peers':
+      return (
+        (await checkIntroduced(ports, transaction.peers)) ??
+        (await checkNewLead(ports, head, transaction))
+      );
+    case 'upload-document':
+      return checkUploaded(ports.blobs, transaction);
+    case 'request-signature':
+    case 'sign-document':
+      return undefined;
+  }
+}
+
+/** A peer whose certificate is unknown could never be reached: better said now than never. */
+async function checkIntroduced(
+  { store, signer }: LeadAlonePorts,
+  peers: readonly string[],
+): Promise<Refused | undefined> {
+  for (const peer of peers) {
+    const id = peer as typeof signer.certificateId;
+    if (signer.knownIds.includes(id) || (await store.certificate(id)) !== undefined) continue;
+    return refuse(
+      'PEER_CERTIFICATE_UNKNOWN',
+      `the certificate of ${peer} is not known here, so nobody knows where it lives; ` +
+        'introduce it with POST /v1/certificates first',
+    );
+  }
+  return undefined;
+}
+
+/** A new lead that lacks entries could not append: it must be close behind, or be oneself. */
+async function checkNewLead(
+  { store, signer }: LeadAlonePorts,
+  head: Head | undefined,
+  transaction: ReconfigurePeers,
+): Promise<Refused | undefined> {
+  const lead = leadOf(transaction);
+  if (head === undefined || signer.knownIds.includes(lead)) return undefined;
+  if (!head.configuration.peers.includes(lead))
+    return refuse(
+      'NEW_LEAD_BEHIND',
+      `${lead} is no peer yet: add it as a mirror, wait until it has confirmed, then hand over`,
+    );
+  const newest = await store.newestConfirmation(head.registryId, lead);
+  const confirmed = newest?.sequence ?? 0;
+  if (confirmed + limits.newLeadBehindMax >= head.sequence) return undefined;
+  return refuse(
+    'NEW_LEAD_BEHIND',
+    `${lead} has confirmed entry ${confirmed} of ${head.sequence}; ` +
+      `at most ${limits.newLeadBehindMax} may be missing: wait until it has caught up`,
+  );
+}
+
+async function checkUploaded(
+  blobs: BlobStore,
+  { contentDigest, size }: UploadDocument,
+): Promise<Refused | undefined> {
+  const held = await blobs.sizeOf(contentDigest);
+  if (held === undefined)
+    return refuse(
+      'CONTENT_NOT_UPLOADED',
+      `no bytes with the SHA-256 ${contentDigest} are here; ` +
+        'ask for an upload with POST /v1/uploads and PUT them first',
+    );
+  if (held === size) return undefined;
+  return refuse(
+    'CONTENT_SIZE_DIFFERS',
+    `the bytes with the SHA-256 ${contentDigest} are ${held} bytes long, not ${size}`,
+  );
+}

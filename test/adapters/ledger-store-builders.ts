@@ -1,0 +1,243 @@
+/** Commits as the rules make them, signed with a real P-256 key, for tests of stores. */
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { certificateIdOfJwk } from '../../shared/ledger/certificate.ts';
+import { type ChainHead, extendHead, nextEntry } from '../../shared/ledger/chain.ts';
+import { checkpointOf } from '../../shared/ledger/checkpoint.ts';
+import { confirmationOf } from '../../shared/ledger/confirmation.ts';
+import { conflictIdOf, conflictOf } from '../../shared/ledger/conflict.ts';
+import {
+  type CertificateId,
+  type Digest,
+  digestOf,
+  type RegistryId,
+  type Sequence,
+} from '../../shared/ledger/digest.ts';
+import { linkTo } from '../../shared/ledger/entry.ts';
+import {
+  type Compact,
+  type PublicKeyJwk,
+  type Statement,
+  signStatement,
+} from '../../shared/ledger/jws.ts';
+import {
+  mergeChanges,
+  rule,
+  type StateChange,
+  type StateItem,
+  type StateKey,
+} from '../../shared/ledger/state.ts';
+import { type Draft, encodeTransaction, readTransaction } from '../../shared/ledger/transaction.ts';
+import type {
+  CommitWrite,
+  Confirmation,
+  Head,
+  OpenedConflict,
+  StoredEntry,
+} from '../../shared/registry/ports.ts';
+
+export const NOW = '2026-11-22T10:00:00.000Z';
+
+export interface TestPeer {
+  readonly id: CertificateId;
+  sign(statement: Statement): Compact;
+}
+
+export function testPeer(): TestPeer {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const jwk = publicKey.export({ format: 'jwk' }) as unknown as PublicKeyJwk;
+  return {
+    id: certificateIdOfJwk(jwk),
+    sign: (statement) => signStatement(statement, privateKey, jwk),
+  };
+}
+
+/** Key generation is slow enough to share them. */
+export const lead = testPeer();
+export const mirror = testPeer();
+const peers = [lead.id, mirror.id];
+
+export function uploadDraft(documentId: string, version = 1): Draft {
+  return {
+    type: 'upload-document',
+    transactionId: randomUUID(),
+    documentId,
+    version,
+    mediaType: 'application/pdf',
+    size: 42,
+    contentDigest: digestOf(`${documentId} ${version}`),
+  };
+}
+
+function proposalOf(draft: Draft) {
+  const hasDetails = draft.type !== 'reconfigure-peers';
+  const encoded = encodeTransaction(
+    draft,
+    hasDetails ? { salt: '00'.repeat(16), name: 'Grundriss Erdgeschoß' } : undefined,
+  );
+  const transaction = readTransaction(encoded.transaction);
+  if (transaction.outcome === 'refused') throw new Error(transaction.detail);
+  return { transaction, details: encoded.details };
+}
+
+/**
+ * Makes the commits of one registry, one on top of the other. `commit` only builds; what was stored
+ * is told by `stored`, so that several can be built on the same head.
+ */
+export class TestLedger {
+  #head: Head | undefined;
+  readonly #state = new Map<StateKey, StateItem>();
+  readonly #tableId: string;
+
+  constructor(tableId = 'table') {
+    this.#tableId = tableId;
+  }
+
+  get registryId(): RegistryId {
+    return this.head.registryId;
+  }
+
+  get head(): Head {
+    if (this.#head === undefined) throw new Error('the test stored no commit yet');
+    return this.#head;
+  }
+
+  /** The commit of entry 1. */
+  creation(): CommitWrite {
+    return this.commit([{ type: 'create-registry', transactionId: randomUUID(), peers }]);
+  }
+
+  /** Uploads of so many new documents. */
+  uploads(count: number): CommitWrite {
+    return this.commit(Array.from({ length: count }, () => uploadDraft(randomUUID())));
+  }
+
+  commit(drafts: readonly Draft[]): CommitWrite {
+    const staged = this.#stage(drafts);
+    const { chain } = staged;
+    const checkpoint = lead.sign(
+      checkpointOf({
+        registryId: chain.registryId,
+        signer: lead.id,
+        sequence: chain.sequence,
+        digest: chain.digest,
+        copy: this.#head?.copy ?? 1,
+        issuedAt: NOW,
+      }),
+    );
+    const { digest, conflictsVersion } = this.#head ?? {};
+    const expected =
+      digest === undefined || conflictsVersion === undefined
+        ? {}
+        : { expected: { digest, conflictsVersion } };
+    return {
+      registryId: chain.registryId,
+      ...expected,
+      head: {
+        ...chain,
+        copy: this.#head?.copy ?? 1,
+        checkpoint,
+        tableId: this.#tableId,
+        conflictsVersion: conflictsVersion ?? 0,
+        openConflicts: this.#head?.openConflicts ?? [],
+        duties: { [mirror.id]: 'open' },
+        everPeers: peers,
+      },
+      entries: staged.entries.map((entry, index) =>
+        index === staged.entries.length - 1 ? { ...entry, checkpoint } : entry,
+      ),
+      changes: mergeChanges(staged.changes),
+    };
+  }
+
+  #stage(drafts: readonly Draft[]) {
+    const state = new Map(this.#state);
+    const entries: StoredEntry[] = [];
+    const changes: StateChange[] = [];
+    let chain: ChainHead | undefined = this.#head;
+    for (const draft of drafts) {
+      const { transaction, details } = proposalOf(draft);
+      const ruling = rule(
+        chain,
+        (key) => state.get(key),
+        transaction.transaction,
+        transaction.digest,
+      );
+      if (ruling.outcome === 'refused') throw new Error(ruling.detail);
+      const read = nextEntry(
+        chain,
+        {
+          transaction: transaction.transaction,
+          transactionDigest: transaction.digest,
+          resolves: [],
+          ...(ruling.subject === undefined ? {} : { subject: ruling.subject }),
+        },
+        NOW,
+      );
+      for (const change of ruling.changesAt(linkTo(read))) {
+        changes.push(change);
+        state.set(change.key, change.after);
+      }
+      entries.push({
+        sequence: read.entry.sequence,
+        digest: read.digest,
+        entry: Uint8Array.from(read.bytes),
+        transactionId: transaction.transaction.transactionId,
+        transaction: Uint8Array.from(transaction.bytes),
+        ...(details === undefined ? {} : { details: Uint8Array.from(details) }),
+      });
+      chain = extendHead(chain, read, transaction.transaction);
+    }
+    if (chain === undefined) throw new Error('a commit has at least one entry');
+    return { chain, entries, changes };
+  }
+
+  /** The commit is in the store: the next one comes on top of it. */
+  stored(write: CommitWrite): this {
+    this.#head = write.head;
+    for (const { key, after } of write.changes) this.#state.set(key, after);
+    return this;
+  }
+
+  /** The store's head is another than the last commit's: a conflict was opened on it. */
+  moved(head: Head): this {
+    this.#head = head;
+    return this;
+  }
+}
+
+export function confirmationBy(
+  signer: TestPeer,
+  registryId: RegistryId,
+  sequence: number,
+  digest: Digest = digestOf(`entry ${sequence}`),
+): Confirmation {
+  const place = { registryId, sequence: sequence as Sequence, digest, copy: 1 };
+  return {
+    signer: signer.id,
+    sequence: place.sequence,
+    digest,
+    confirmedAt: NOW,
+    statement: signer.sign(confirmationOf({ ...place, signer: signer.id, confirmedAt: NOW })),
+    checkpoint: lead.sign(checkpointOf({ ...place, signer: lead.id, issuedAt: NOW })),
+    receivedAt: NOW,
+  };
+}
+
+export function conflictIn(registryId: RegistryId, sequence: number): OpenedConflict {
+  const conflict = conflictOf({
+    registryId,
+    kind: 'fork',
+    sequence: sequence as Sequence,
+    digests: [digestOf('one'), digestOf('other')],
+    accused: lead.id,
+    evidence: [],
+    detectedAt: NOW,
+    signer: mirror.id,
+  });
+  return {
+    registryId,
+    conflictId: conflictIdOf(conflict),
+    statement: mirror.sign(conflict),
+    recordedAt: NOW,
+  };
+}

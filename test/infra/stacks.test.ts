@@ -1,0 +1,324 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Match } from 'aws-cdk-lib/assertions';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { environmentNames, fanOutPrefixes } from '../../shared/config.ts';
+import { exampleAuthorityPem } from './example-authority.ts';
+import { actionsOf, allowed, synthesise, type Templates } from './synthesis.ts';
+
+let directory: string;
+let client: Templates;
+let architect: Templates;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'stacks-'));
+  const templatesOf = synthesise(join(directory, 'out'));
+  client = templatesOf('client');
+  architect = templatesOf('architect');
+});
+
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+describe('permissions', () => {
+  test('nothing is allowed by a wildcard, and nothing on every resource', () => {
+    const all = Object.values(client).flatMap(allowed);
+
+    expect(all.length).toBeGreaterThan(20);
+    expect(actionsOf(all).filter((action) => action.includes('*'))).toEqual([]);
+    expect(all.filter(({ Resource }) => Resource === '*')).toEqual([]);
+  });
+
+  test('no function may delete or scan, nor change a stored object or a setting', () => {
+    const all = actionsOf(Object.values(client).flatMap(allowed));
+
+    expect(all).toEqual([
+      'dynamodb:BatchGetItem',
+      'dynamodb:ConditionCheckItem',
+      'dynamodb:DescribeStream',
+      'dynamodb:DescribeTable',
+      'dynamodb:GetItem',
+      'dynamodb:GetRecords',
+      'dynamodb:GetShardIterator',
+      'dynamodb:PutItem',
+      'dynamodb:Query',
+      'dynamodb:UpdateItem',
+      'logs:CreateLogStream',
+      'logs:PutLogEvents',
+      's3:GetObject',
+      's3:ListBucket',
+      's3:PutObject',
+      'secretsmanager:GetSecretValue',
+      'sqs:ChangeMessageVisibility',
+      'sqs:DeleteMessage',
+      'sqs:GetQueueAttributes',
+      'sqs:GetQueueUrl',
+      'sqs:ReceiveMessage',
+      'sqs:SendMessage',
+    ]);
+  });
+
+  test('only heads may be updated, never an entry', () => {
+    const updates = [client.replication, client.api]
+      .flatMap(allowed)
+      .filter((statement) => actionsOf([statement]).includes('dynamodb:UpdateItem'));
+
+    expect(updates).toHaveLength(4);
+    for (const statement of updates)
+      expect(statement).toMatchObject({
+        Action: 'dynamodb:UpdateItem',
+        Condition: {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['HEAD#*', 'LOGHEAD#*'] },
+        },
+      });
+  });
+
+  test.each(['FanOut', 'Sweep'])('%s only reads the table', (name) => {
+    const policies = client.replication.findResources('AWS::IAM::Policy', {
+      Properties: { PolicyName: Match.stringLikeRegexp(`^${name}Role`) },
+    });
+
+    const statements = Object.values(policies).flatMap(
+      (policy) => policy['Properties'].PolicyDocument.Statement,
+    );
+    expect(actionsOf(statements)).toContain('dynamodb:Query');
+    expect(actionsOf(statements)).not.toContain('dynamodb:PutItem');
+    expect(actionsOf(statements)).not.toContain('s3:PutObject');
+  });
+
+  test('no managed policy is attached to a role', () => {
+    for (const template of [client.replication, client.api])
+      template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() });
+  });
+});
+
+describe('storage', () => {
+  test('the table streams new images, can be restored, and outlives its stack', () => {
+    client.storage.hasResource('AWS::DynamoDB::Table', {
+      Properties: {
+        BillingMode: 'PAY_PER_REQUEST',
+        DeletionProtectionEnabled: true,
+        KeySchema: [
+          { AttributeName: 'pk', KeyType: 'HASH' },
+          { AttributeName: 'sk', KeyType: 'RANGE' },
+        ],
+        LocalSecondaryIndexes: Match.absent(),
+        PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+        StreamSpecification: { StreamViewType: 'NEW_IMAGE' },
+      },
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+    });
+  });
+
+  test('the bucket is private, versioned, locked, and outlives its stack', () => {
+    client.storage.hasResource('AWS::S3::Bucket', {
+      Properties: {
+        ObjectLockEnabled: true,
+        ObjectLockConfiguration: {
+          Rule: { DefaultRetention: { Mode: 'GOVERNANCE', Days: 3650 } },
+        },
+        PublicAccessBlockConfiguration: {
+          BlockPublicAcls: true,
+          BlockPublicPolicy: true,
+          IgnorePublicAcls: true,
+          RestrictPublicBuckets: true,
+        },
+        VersioningConfiguration: { Status: 'Enabled' },
+      },
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+    });
+  });
+
+  test('the bucket refuses plain HTTP, deletion, and objects that are put twice', () => {
+    client.storage.hasResourceProperties('AWS::S3::BucketPolicy', {
+      PolicyDocument: {
+        Statement: [
+          { Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } },
+          { Effect: 'Deny', Action: ['s3:DeleteObject', 's3:DeleteObjectVersion'] },
+          { Effect: 'Deny', Action: 's3:PutObject', Condition: { Null: {} } },
+        ].map((statement) => Match.objectLike(statement)),
+      },
+    });
+  });
+
+  test('the secret of the key has no value and outlives its stack', () => {
+    client.storage.hasResource('AWS::SecretsManager::Secret', {
+      Properties: { SecretString: Match.absent(), GenerateSecretString: Match.absent() },
+      DeletionPolicy: 'Retain',
+    });
+  });
+
+  test('the storage stack holds no function, the others hold no table, bucket or secret', () => {
+    client.storage.resourceCountIs('AWS::Lambda::Function', 0);
+    for (const template of [client.replication, client.api, client.alarms])
+      for (const type of ['AWS::DynamoDB::Table', 'AWS::S3::Bucket', 'AWS::SecretsManager::Secret'])
+        template.resourceCountIs(type, 0);
+  });
+});
+
+describe('functions', () => {
+  test('every function runs Node 24 on arm64, names its source and gets every variable', () => {
+    const functions = [client.replication, client.api].flatMap((template) =>
+      Object.values(template.findResources('AWS::Lambda::Function')),
+    );
+
+    expect(functions.map((each) => each['Metadata']['registry:entry']).sort()).toEqual([
+      'functions/api.lambda.ts',
+      'functions/deliver.lambda.ts',
+      'functions/fan-out.lambda.ts',
+      'functions/fetch-documents.lambda.ts',
+      'functions/peer-api.lambda.ts',
+      'functions/sweep.lambda.ts',
+    ]);
+    for (const { Properties } of functions) {
+      expect(Properties).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'] });
+      expect(Object.keys(Properties.Environment.Variables).sort()).toEqual(
+        [...environmentNames].sort(),
+      );
+    }
+  });
+
+  test('the stream wakes fan-out with new heads only, and a bad record stops nothing', () => {
+    client.replication.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      BatchSize: 100,
+      BisectBatchOnFunctionError: true,
+      DestinationConfig: { OnFailure: Match.anyValue() },
+      FilterCriteria: {
+        Filters: fanOutPrefixes.map((prefix) => ({
+          Pattern: JSON.stringify({ dynamodb: { Keys: { pk: { S: [{ prefix }] } } } }),
+        })),
+      },
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      MaximumRecordAgeInSeconds: 3600,
+      MaximumRetryAttempts: 5,
+      StartingPosition: 'TRIM_HORIZON',
+    });
+  });
+
+  test.each([
+    {
+      name: 'Deliver',
+      entry: 'functions/deliver.lambda.ts',
+      batchSize: 10,
+      timeout: 60,
+      visibility: 360,
+    },
+    {
+      name: 'FetchDocuments',
+      entry: 'functions/fetch-documents.lambda.ts',
+      batchSize: 1,
+      timeout: 900,
+      visibility: 960,
+    },
+  ])('$name takes pokes in order and reports which of them failed', (expected) => {
+    client.replication.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      BatchSize: expected.batchSize,
+      FunctionName: { Ref: Match.stringLikeRegexp(`^${expected.name}`) },
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+    });
+    client.replication.hasResource('AWS::Lambda::Function', {
+      Properties: { Timeout: expected.timeout },
+      Metadata: { 'registry:entry': expected.entry },
+    });
+    client.replication.hasResourceProperties('AWS::SQS::Queue', {
+      FifoQueue: true,
+      VisibilityTimeout: expected.visibility,
+      RedrivePolicy: { maxReceiveCount: 5 },
+    });
+  });
+
+  test('the sweep runs every minute', () => {
+    client.replication.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(1 minute)',
+      State: 'ENABLED',
+    });
+  });
+});
+
+describe('the way in', () => {
+  test('peers and everybody else have routes of their own, and no other way leads in', () => {
+    const routes = Object.values(client.api.findResources('AWS::ApiGatewayV2::Route'));
+
+    expect(routes.map(({ Properties }) => Properties.RouteKey).sort()).toEqual([
+      '$default',
+      'ANY /v1/peer/{proxy+}',
+    ]);
+    client.api.hasResourceProperties('AWS::ApiGatewayV2::Api', {
+      DisableExecuteApiEndpoint: true,
+      ProtocolType: 'HTTP',
+    });
+    client.api.allResourcesProperties('AWS::ApiGatewayV2::Integration', {
+      PayloadFormatVersion: '2.0',
+    });
+  });
+
+  test('the domain speaks mutual TLS 1.2 with a truststore named by its content', () => {
+    client.api.hasResourceProperties('AWS::ApiGatewayV2::DomainName', {
+      DomainName: 'registry.client.example',
+      DomainNameConfigurations: [
+        Match.objectLike({
+          EndpointType: 'REGIONAL',
+          OwnershipVerificationCertificateArn: Match.stringLikeRegexp('000000000002$'),
+          SecurityPolicy: 'TLS_1_2',
+        }),
+      ],
+      MutualTlsAuthentication: { TruststoreUri: Match.stringLikeRegexp('/[0-9a-f]{64}\\.pem$') },
+    });
+    client.api.resourceCountIs('AWS::Route53::RecordSet', 1);
+    architect.api.resourceCountIs('AWS::Route53::RecordSet', 0);
+  });
+
+  test('the access log has no query strings', () => {
+    client.api.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
+      StageName: '$default',
+      AccessLogSettings: { Format: Match.not(Match.stringLikeRegexp('query|protocol')) },
+    });
+  });
+});
+
+describe('the settings of an instance', () => {
+  function synthesiseWith(changes: Record<string, unknown>, context: Record<string, unknown>) {
+    const instances = mkdtempSync(join(directory, 'instances-'));
+    const instance = {
+      name: 'client',
+      clusterCa: exampleAuthorityPem,
+      applications: [],
+      operators: [],
+      auditors: [],
+      denied: [],
+      admittedLeads: 'any',
+      ...changes,
+    };
+    writeFileSync(join(instances, 'client.json'), JSON.stringify(instance));
+    return synthesise(join(instances, 'out'), { ...context, instances })('client');
+  }
+
+  test('without a custom domain there is neither a domain nor a truststore', () => {
+    const { api } = synthesiseWith({}, { customDomain: 'false' });
+
+    api.resourceCountIs('AWS::ApiGatewayV2::DomainName', 0);
+    api.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: true });
+  });
+
+  test('a custom domain without its name is refused', () => {
+    expect(() => synthesiseWith({}, {})).toThrow(/client\.json: domainName is missing: give it/);
+  });
+
+  test('more settings than the environment of a function holds are refused', () => {
+    const many = Array.from({ length: 60 }, (_, index) => String(index).padStart(64, '0'));
+
+    expect(() => synthesiseWith({ denied: many }, { customDomain: false })).toThrow(
+      /client\.json: the settings take about \d+ bytes of environment, Lambda takes 4096/,
+    );
+  });
+
+  test('a context flag that is neither true nor false is refused', () => {
+    expect(() => synthesiseWith({}, { customDomain: 'no' })).toThrow(
+      'context "customDomain" is "no": give true or false',
+    );
+  });
+});
