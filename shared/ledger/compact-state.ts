@@ -1,12 +1,6 @@
+import type { Link } from './backlinks.ts';
 import { type Digest, digestOf, type Sequence } from './digest.ts';
-import type {
-  DocumentItem,
-  RuleItem,
-  RuleView,
-  StateChange,
-  TransactionItem,
-  VersionItem,
-} from './state.ts';
+import type { DocumentItem, RuleView, StateChange, TransactionItem, VersionItem } from './state.ts';
 
 /**
  * The state of a ledger of millions of entries in at most 100 bytes an entry: no object is kept,
@@ -119,7 +113,7 @@ function mix(key: ArrayLike<number>): number {
 
 /**
  * A state to verify with. Its view answers what the rules read; a document is known by 16 bytes of
- * the SHA-256 of its id, which nobody can make collide.
+ * the SHA-256 of its id, of which it takes 2^64 tries to find two alike.
  */
 export class CompactState {
   readonly #records = new Records();
@@ -135,11 +129,9 @@ export class CompactState {
       return sequence === 0 ? undefined : { sequence };
     }
     const document = this.#wordsOfDocument(id);
-    const sequence =
-      version === undefined
-        ? this.#documents.find(document)
-        : this.#versions.find([...document, Number(version)]);
-    return sequence === 0 ? undefined : this.#item(sequence);
+    if (version === undefined) return this.#newestVersion(this.#documents.find(document));
+    const sequence = this.#versions.find([...document, Number(version)]);
+    return sequence === 0 ? undefined : { entry: this.#link(sequence) };
   };
 
   /** Takes over what an accepted transaction changes. */
@@ -173,12 +165,16 @@ export class CompactState {
     return indexes.reduce((sum, index) => sum + index.bytes, this.#records.bytes);
   }
 
-  #item(sequence: number): RuleItem {
+  #newestVersion(sequence: number): DocumentItem | undefined {
+    if (sequence === 0) return undefined;
+    return { version: this.#records.word(sequence, VERSION), entry: this.#link(sequence) };
+  }
+
+  #link(sequence: number): Link {
     let digest = '';
     for (let word = DIGEST; word < TRANSACTION; word += 1)
       digest += this.#records.word(sequence, word).toString(16).padStart(8, '0');
-    const entry = { sequence: sequence as Sequence, digest: digest as Digest };
-    return { version: this.#records.word(sequence, VERSION), entry };
+    return { digest: digest as Digest, sequence: sequence as Sequence };
   }
 
   /** One entry asks for its document several times. */

@@ -40,8 +40,6 @@ export class ConfirmingPeers {
   includes(signer: CertificateId): boolean {
     const lead = leadOf({ peers: this.#peers });
     if (signer === lead && (this.#leadBefore ?? lead) === lead) return false;
-    return (
-      this.#peers.includes(signer) || this.#former.some(({ peers }) => peers.includes(signer))
-    );
+    return this.#peers.includes(signer) || this.#former.some(({ peers }) => peers.includes(signer));
   }
 }

@@ -1,1 +1,344 @@
-import { formatOf, parseCanonical } from './canonical.ts';
+import { parseCanonical } from './canonical.ts';
+import {
+  type ChainHead,
+  checkPlace,
+  extendHead,
+  handsOver,
+  leadOf,
+  nextEntry,
+  sameLink,
+} from './chain.ts';
+import { checkCheckpoint } from './checkpoint.ts';
+import { CompactState } from './compact-state.ts';
+import { confirmationSchema } from './confirmation.ts';
+import { ConfirmingPeers } from './confirming-peers.ts';
+import type { CertificateId, Digest, RegistryId, Sequence } from './digest.ts';
+import { linkTo, type ReadEntry, readEntry } from './entry.ts';
+import { type RefusalCode, type Refused, refuse } from './errors.ts';
+import { readStatement } from './jws.ts';
+import { limits } from './limits.ts';
+import { isTimestamp } from './schema.ts';
+import { readSignedLine } from './signed-line.ts';
+import { type Ruling, rule } from './state.ts';
+import { checkDetails, formatOf, type ReadTransaction, readTransaction } from './transaction.ts';
+
+/**
+ * Verifies a whole ledger from its bytes, entry 1 to head, trusting nothing but what is signed. It
+ * is fed line by line with an export, or entry by entry with what an instance stores.
+ *
+ * That every entry stands in its place is checked by building it once more: bytes that are exactly
+ * those that the rules of sections 3 and 4 lead to need no other check. Only what differs is looked
+ * at member by member, to say what is wrong.
+ */
+
+/** The first thing that is wrong. */
+export interface Finding {
+  readonly outcome: 'wrong';
+  /** The entry that is wrong, or that a wrong statement stands at. */
+  readonly sequence: number;
+  readonly code: RefusalCode;
+  readonly detail: string;
+}
+
+/** What a sound ledger holds. */
+export interface Report {
+  readonly outcome: 'verified';
+  readonly registryId: RegistryId;
+  readonly entries: number;
+  readonly headDigest: Digest;
+  /** In force after the last entry. */
+  readonly lead: CertificateId;
+  readonly peers: readonly CertificateId[];
+  readonly checkpoints: number;
+  readonly confirmations: readonly ConfirmedThrough[];
+}
+
+/** The confirmations of one signer. */
+export interface ConfirmedThrough {
+  readonly signer: CertificateId;
+  readonly count: number;
+  readonly newest: Sequence;
+}
+
+export interface VerifierOptions {
+  /** The registry that the ledger is to be of; without it any registry will do. */
+  readonly registryId?: Digest;
+  /**
+   * Whether the rules of section 3 and the subject links are checked: takes up to 100 bytes of
+   * memory an entry, and constant memory without.
+   */
+  readonly rules: boolean;
+}
+
+/** One entry as bytes. They must not change before the next call. */
+export interface EntryBytes {
+  readonly entry: Uint8Array;
+  readonly transaction: Uint8Array;
+  readonly details?: Uint8Array;
+}
+
+/** Every method answers the first finding, and after it nothing else. */
+export class LedgerVerifier {
+  readonly #registryId: Digest | undefined;
+  readonly #state: CompactState | undefined;
+  readonly #peers = new ConfirmingPeers();
+  readonly #confirmations = new Map<CertificateId, ConfirmedThrough>();
+  #head: ChainHead | undefined;
+  /** Of the newest entry; it signs its checkpoint, also where it hands over. */
+  #lead = '' as CertificateId;
+  #checkpointed = false;
+  #handedOver = false;
+  #checkpoints = 0;
+  #begun: Omit<EntryBytes, 'entry'> | undefined;
+  #finding: Finding | undefined;
+
+  constructor({ registryId, rules }: VerifierOptions) {
+    this.#registryId = registryId;
+    this.#state = rules ? new CompactState() : undefined;
+  }
+
+  /** The chain as far as it is verified. */
+  get head(): ChainHead | undefined {
+    return this.#head;
+  }
+
+  /** The next line of an export, without its newline. Bytes must not change before the next entry. */
+  line(bytes: Uint8Array): Finding | undefined {
+    if (this.#finding !== undefined) return this.#finding;
+    const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    switch (kindOf(line)) {
+      case 'transaction':
+        if (this.#begun !== undefined) return this.#malformed('two transactions in a row');
+        this.#begun = { transaction: line };
+        return undefined;
+      case 'details':
+        if (this.#begun === undefined || this.#begun.details !== undefined)
+          return this.#malformed('details that do not follow a transaction');
+        this.#begun = { ...this.#begun, details: line };
+        return undefined;
+      case 'entry': {
+        const begun = this.#begun;
+        if (begun === undefined) return this.#malformed('an entry without its transaction');
+        this.#begun = undefined;
+        return this.entry({ ...begun, entry: line });
+      }
+      case 'signed':
+        return this.#signed(line);
+      case undefined:
+        return this.#unknown(line);
+    }
+  }
+
+  /** The next entry with its transaction and details. */
+  entry(bytes: EntryBytes): Finding | undefined {
+    if (this.#finding !== undefined) return this.#finding;
+    if (this.#handedOver && !this.#checkpointed)
+      return this.#checkpointMissing('hands over the lead');
+    const transaction = readTransaction(bytes.transaction);
+    if (transaction.outcome === 'refused') return this.#wrongNext(transaction);
+    const unfit = this.#unfit(transaction, bytes.details);
+    if (unfit !== undefined) return this.#wrongNext(unfit);
+    const ruling = this.#rule(transaction);
+    const read =
+      (ruling.outcome === 'accepted' && this.#state !== undefined
+        ? this.#asExpected(bytes.entry, transaction, ruling)
+        : undefined) ?? this.#examined(bytes.entry, transaction, ruling);
+    if (read.outcome === 'refused') return this.#wrongNext(read);
+    this.#extend(read, transaction);
+    if (ruling.outcome === 'accepted') this.#state?.record(ruling.changesAt(linkTo(read)));
+    return undefined;
+  }
+
+  /** A checkpoint of the newest entry. */
+  checkpoint(compact: string): Finding | undefined {
+    if (this.#finding !== undefined) return this.#finding;
+    const head = this.#head;
+    if (head === undefined) return this.#malformed('a statement before the first entry');
+    const read = checkCheckpoint(compact, { ...head, signer: this.#lead });
+    if (read.outcome === 'refused') return this.#wrong(head.sequence, read);
+    this.#checkpointed = true;
+    this.#checkpoints += 1;
+    this.#peers.endCommit();
+    return undefined;
+  }
+
+  /** A confirmation of the newest entry, after its checkpoint. */
+  confirmation(compact: string): Finding | undefined {
+    if (this.#finding !== undefined) return this.#finding;
+    const head = this.#head;
+    if (head === undefined) return this.#malformed('a statement before the first entry');
+    const read = readStatement(compact, confirmationSchema);
+    if (read.outcome === 'refused') return this.#wrong(head.sequence, read);
+    const { registryId, sequence, digest, signer } = read.statement;
+    if (registryId !== head.registryId)
+      return this.#wrong(
+        head.sequence,
+        refuse('STATEMENT_REGISTRY_DIFFERS', `confirms the registry ${registryId}`),
+      );
+    if (sequence !== head.sequence || digest !== head.digest)
+      return this.#wrong(
+        head.sequence,
+        refuse(
+          'CHECKPOINT_DIFFERS',
+          `${signer} confirms entry ${sequence} with ${digest}; ` +
+            `entry ${head.sequence} comes out to ${head.digest}`,
+        ),
+      );
+    if (!this.#checkpointed) return this.#checkpointMissing('is confirmed');
+    if (!this.#peers.includes(signer))
+      return this.#wrong(
+        head.sequence,
+        refuse('SIGNER_NO_PEER', `${signer} was no mirror at entry ${sequence}`),
+      );
+    const count = (this.#confirmations.get(signer)?.count ?? 0) + 1;
+    this.#confirmations.set(signer, { signer, count, newest: sequence });
+    return undefined;
+  }
+
+  /** What was verified, once everything was fed. */
+  end(): Report | Finding {
+    if (this.#finding !== undefined) return this.#finding;
+    const head = this.#head;
+    if (this.#begun !== undefined) return this.#malformed('the end, in the middle of an entry');
+    if (head === undefined) return this.#malformed('no entry at all');
+    if (!this.#checkpointed) return this.#checkpointMissing('is the last');
+    return {
+      outcome: 'verified',
+      registryId: head.registryId,
+      entries: head.sequence,
+      headDigest: head.digest,
+      lead: leadOf(head.configuration),
+      peers: head.configuration.peers,
+      checkpoints: this.#checkpoints,
+      confirmations: [...this.#confirmations.values()],
+    };
+  }
+
+  #signed(line: Buffer): Finding | undefined {
+    if (this.#begun !== undefined) return this.#malformed('a statement in the middle of an entry');
+    const signed = readSignedLine(line);
+    if (signed.outcome === 'refused') return this.#wrong(this.#head?.sequence ?? 1, signed);
+    return signed.kind === 'confirmation'
+      ? this.confirmation(signed.compact)
+      : this.checkpoint(signed.compact);
+  }
+
+  #unknown(line: Buffer): Finding {
+    const parsed = parseCanonical(line, limits.transactionBytesMax);
+    if (parsed.outcome === 'refused') return this.#wrongNext(parsed);
+    return this.#wrongNext(
+      refuse('UNKNOWN_FORMAT', `a line with the format ${formatOf(parsed.value)} is no part of it`),
+    );
+  }
+
+  #unfit(read: ReadTransaction, details: Uint8Array | undefined): Refused | undefined {
+    const expected = this.#registryId;
+    if (this.#head === undefined && expected !== undefined && read.digest !== expected)
+      return refuse(
+        'REGISTRY_DIFFERS',
+        `is the registry ${read.digest}; ${expected} was expected: check which one you were given`,
+      );
+    const fits = checkDetails(read, details);
+    return fits.outcome === 'refused' ? fits : undefined;
+  }
+
+  #rule({ transaction, digest }: ReadTransaction): Ruling {
+    const head = this.#head;
+    if (this.#state !== undefined) return rule(head, this.#state.view, transaction, digest);
+    if ((transaction.type === 'create-registry') !== (head === undefined))
+      return refuse('NOT_FIRST_ENTRY', 'create-registry is entry 1 and only entry 1');
+    return { outcome: 'accepted', changesAt: () => [] };
+  }
+
+  /** The entry if it is exactly the one that is to be expected, all but its time. */
+  #asExpected(
+    bytes: Uint8Array,
+    read: ReadTransaction,
+    { subject }: Extract<Ruling, { outcome: 'accepted' }>,
+  ): ReadEntry | undefined {
+    const timestamp = timestampIn(bytes);
+    if (!isTimestamp(timestamp)) return undefined;
+    const placement = {
+      transaction: read.transaction,
+      transactionDigest: read.digest,
+      resolves: [],
+      ...(subject === undefined ? {} : { subject }),
+    };
+    const expected = nextEntry(this.#head, placement, timestamp);
+    return Buffer.compare(expected.bytes, bytes) === 0 ? expected : undefined;
+  }
+
+  #examined(bytes: Uint8Array, transaction: ReadTransaction, ruling: Ruling): ReadEntry | Refused {
+    const read = readEntry(bytes);
+    if (read.outcome === 'refused') return read;
+    const { sequence, resolves, subject } = read.entry;
+    const misplaced = checkPlace(this.#head, read, transaction.transaction, transaction.digest);
+    if (misplaced !== undefined) return misplaced;
+    if (ruling.outcome === 'refused') return ruling;
+    if (this.#state !== undefined && !sameLink(subject, ruling.subject))
+      return refuse('SUBJECT_LINK_WRONG', `entry ${sequence} does not link to what it is about`);
+    if (resolves.length > 0)
+      return refuse('RESOLVES_UNKNOWN', `entry ${sequence} names resolutions that are not here`);
+    return read;
+  }
+
+  #extend(read: ReadEntry, { transaction }: ReadTransaction): void {
+    const before = this.#head;
+    const { sequence, lead } = read.entry;
+    this.#handedOver = before !== undefined && handsOver(before, transaction);
+    this.#checkpointed = false;
+    this.#lead = lead;
+    this.#head = extendHead(before, read, transaction);
+    this.#peers.extend(sequence, 'peers' in transaction ? transaction.peers : undefined);
+  }
+
+  #wrong(sequence: number, { code, detail }: Refused): Finding {
+    this.#finding = { outcome: 'wrong', sequence, code, detail };
+    return this.#finding;
+  }
+
+  #wrongNext(refused: Refused): Finding {
+    return this.#wrong((this.#head?.sequence ?? 0) + 1, refused);
+  }
+
+  #malformed(found: string): Finding {
+    return this.#wrongNext(
+      refuse(
+        'EXPORT_MALFORMED',
+        `found ${found}; expected for each entry its transaction, its details and the entry, and ` +
+          'after it the statements about it',
+      ),
+    );
+  }
+
+  #checkpointMissing(why: string): Finding {
+    const sequence = this.#head?.sequence ?? 0;
+    return this.#wrong(
+      sequence,
+      refuse('CHECKPOINT_MISSING', `entry ${sequence} ${why}; expected its lead's checkpoint`),
+    );
+  }
+}
+
+const FORMAT = Buffer.from('"format":"registry/');
+const kinds = ['transaction', 'details', 'entry', 'signed'] as const;
+
+/**
+ * What a line seems to be, to choose its reader, which holds every byte against its format: the
+ * quotes around the name stand in canonical bytes only where a name is.
+ */
+function kindOf(line: Buffer): (typeof kinds)[number] | undefined {
+  const at = line.indexOf(FORMAT);
+  if (at === -1) return undefined;
+  const initial = line[at + FORMAT.length];
+  return kinds.find((kind) => kind.charCodeAt(0) === initial);
+}
+
+const AFTER_TIMESTAMP = '","transactionDigest":"'.length + 64 + '"}'.length;
+const TIMESTAMP_LENGTH = '2026-11-22T10:00:00.000Z'.length;
+
+/** What stands in an entry's bytes where its time is to be. */
+function timestampIn(bytes: Uint8Array): string {
+  const end = bytes.length - AFTER_TIMESTAMP;
+  return Buffer.from(bytes.subarray(end - TIMESTAMP_LENGTH, end)).toString('latin1');
+}

@@ -5,6 +5,7 @@ import { readEntry } from '../ledger/entry.ts';
 import type { Compact } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { readTransaction, type UploadDocument } from '../ledger/transaction.ts';
+import { commitHolding, peersAround } from './configuration-at.ts';
 import { type FetchPorts, fetchContent } from './fetch-content.ts';
 import { flawOfRun } from './own-copy.ts';
 import type { Confirmation, Head, LedgerStore, Progress, StoredEntry } from './ports.ts';
@@ -58,7 +59,11 @@ export async function confirm(
   if (walk.flaw !== undefined) return tampered(ports, head, walk.flaw);
   const { confirmable } = walk;
   let confirmation: OwnConfirmation | undefined;
-  if (confirmable !== undefined && confirmable.sequence > progress.confirmedThrough)
+  if (
+    confirmable !== undefined &&
+    confirmable.sequence > progress.confirmedThrough &&
+    (await isPeerThere(ports, head, confirmable))
+  )
     confirmation = await signConfirmation(ports, head, confirmable);
   await noteProgress(ports, progress, walk);
   if (confirmation !== undefined) return { outcome: 'confirmed', confirmation };
@@ -152,6 +157,16 @@ function isConfirmable(
       ? leadOf(transaction.transaction)
       : read.entry.lead;
   return !self.has(read.entry.lead) || !self.has(after);
+}
+
+/** A joiner that is catching up has no say about the time before it was a peer. */
+async function isPeerThere(
+  { store, signer }: ConfirmPorts,
+  head: Head,
+  { sequence }: Confirmable,
+): Promise<boolean> {
+  const peers = await peersAround(store, head, await commitHolding(store, head, sequence));
+  return signer.knownIds.some((id) => peers.has(id));
 }
 
 async function bytesMissing(
