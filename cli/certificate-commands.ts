@@ -1,24 +1,24 @@
 /** The commands `registry ca …` and `registry certificate …`. */
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { readCertificate } from '../shared/ledger/certificate.ts';
 import {
   type CertificateAuthority,
-  CertificateMistake,
   createCertificateAuthority,
   type IssuedCertificate,
   issueApplicationCertificate,
   issueInstanceCertificate,
 } from './certificates.ts';
-
-type Output = (line: string) => void;
-
-/** Wrong arguments: the message says what to do. */
-class UsageMistake extends Error {}
-
-/** A file that cannot be read or written; the message names it. */
-class FileMistake extends Error {}
+import {
+  CommandMistake,
+  type Commands,
+  codeOf,
+  type Given,
+  numberOf,
+  type Output,
+  readText as read,
+  runCommand,
+} from './command.ts';
 
 /** Names inside a directory: a CA and a certificate may share one. */
 const CA_CERTIFICATE = 'ca-certificate.pem';
@@ -26,21 +26,7 @@ const CA_KEY = 'ca-key.pem';
 const CERTIFICATE = 'certificate.pem';
 const KEY = 'key.pem';
 
-interface Command {
-  /** How it is called, after `registry`. */
-  readonly usage: string;
-  readonly required: readonly string[];
-  readonly optional: readonly string[];
-  readonly run: (given: Given, output: Output) => Promise<void>;
-}
-
-interface Given {
-  /** A required argument's value. */
-  readonly value: (name: string) => string;
-  readonly optional: (name: string) => string | undefined;
-}
-
-const commands: Readonly<Record<string, Command>> = {
+export const certificateCommands: Commands = {
   'ca create': {
     usage: 'ca create --out <directory> [--name <name>] [--years <number>]',
     required: ['out'],
@@ -71,68 +57,12 @@ const commands: Readonly<Record<string, Command>> = {
   },
 };
 
-/**
- * Runs one of the commands; `commandLine` are those after `registry`. Gives the exit code: 0 done,
- * 1 not done, 2 called wrongly. Errors are told through `output`, one sentence each.
- */
-export async function runCertificateCommand(
+/** Runs one of these commands alone: see `runCommand`. */
+export function runCertificateCommand(
   commandLine: readonly string[],
   output: Output,
 ): Promise<number> {
-  try {
-    const { command, given } = parse(commandLine);
-    await command.run(given, output);
-    return 0;
-  } catch (error) {
-    if (error instanceof UsageMistake) {
-      output(error.message);
-      return 2;
-    }
-    if (error instanceof CertificateMistake || error instanceof FileMistake) {
-      output(error.message);
-      return 1;
-    }
-    throw error;
-  }
-}
-
-function parse(commandLine: readonly string[]): {
-  readonly command: Command;
-  readonly given: Given;
-} {
-  const name = commandLine.slice(0, 2).join(' ');
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) {
-    const known = Object.keys(commands).map((each) => `"registry ${each}"`);
-    throw new UsageMistake(`"registry ${name}" is not known: use ${known.join(', ')}`);
-  }
-  const values = valuesOf(command, commandLine.slice(2));
-  for (const each of command.required)
-    if (!values[each]) throw new UsageMistake(`${each} is missing: call registry ${command.usage}`);
-  return {
-    command,
-    given: { value: (each) => values[each] ?? '', optional: (each) => values[each] },
-  };
-}
-
-/** Options by name; the one argument that is no option is `file`. */
-function valuesOf(command: Command, rest: string[]): Record<string, string | undefined> {
-  const takesFile = command.required.includes('file');
-  const names = [...command.required, ...command.optional].filter((name) => name !== 'file');
-  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
-  try {
-    const { values, positionals } = parseArgs({
-      args: rest,
-      options,
-      allowPositionals: takesFile,
-    });
-    if (positionals.length > 1) throw new Error(`one file at a time, not ${positionals.length}`);
-    const [file] = positionals;
-    return { ...values, file };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split('. ')[0] : 'wrong arguments';
-    throw new UsageMistake(`${reason}: call registry ${command.usage}`);
-  }
+  return runCommand(certificateCommands, commandLine, output);
 }
 
 async function createAuthority(given: Given, output: Output): Promise<void> {
@@ -191,7 +121,7 @@ async function show(given: Given, output: Output): Promise<void> {
   const file = given.value('file');
   const outcome = readCertificate(await read(file));
   if (outcome.outcome === 'refused')
-    throw new CertificateMistake(`${file}: ${outcome.code}: ${outcome.reason}`);
+    throw new CommandMistake(`${file}: ${outcome.code}: ${outcome.reason}`);
   const { certificateId, subject, endpoint, notBefore, notAfter, usages } = outcome.certificate;
   output(`certificate id: ${certificateId}`);
   output(`subject: ${subject.replaceAll('\n', ', ')}`);
@@ -215,14 +145,6 @@ async function readAuthority(directory: string): Promise<CertificateAuthority> {
   return { certificatePem: await read(files.certificate), privateKeyPem: await read(files.key) };
 }
 
-async function read(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new FileMistake(`${file} cannot be read (${codeOf(error)}): name a file that is there`);
-  }
-}
-
 /** Asked before anything is made; the writing itself refuses once more. */
 async function refuseExisting(files: readonly string[]): Promise<void> {
   for (const file of files) {
@@ -230,7 +152,7 @@ async function refuseExisting(files: readonly string[]): Promise<void> {
       () => true,
       () => false,
     );
-    if (exists) throw new FileMistake(existing(file));
+    if (exists) throw new CommandMistake(existing(file));
   }
 }
 
@@ -243,7 +165,9 @@ async function writeAll(directory: string, issued: IssuedCertificate, files: Fil
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new FileMistake(`${directory} cannot be made (${codeOf(error)}): name another directory`);
+    throw new CommandMistake(
+      `${directory} cannot be made (${codeOf(error)}): name another directory`,
+    );
   }
   if (files.key !== undefined) await write(files.key, issued.privateKeyPem, 0o600);
   await write(files.certificate, issued.certificatePem, 0o644);
@@ -254,21 +178,10 @@ async function write(file: string, text: string, mode: number): Promise<void> {
     await writeFile(file, text, { flag: 'wx', mode });
   } catch (error) {
     const code = codeOf(error);
-    throw new FileMistake(
+    throw new CommandMistake(
       code === 'EEXIST'
         ? existing(file)
         : `${file} cannot be written (${code}): check its directory`,
     );
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-}
-
-function numberOf(text: string | undefined, name: string): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^\d{1,5}$/.test(text))
-    throw new UsageMistake(`--${name} ${text}: expected a whole number, such as --${name} 10`);
-  return Number(text);
 }

@@ -31,6 +31,7 @@ import {
   verifyCertificate,
 } from '../shared/ledger/certificate.ts';
 import type { CertificateId } from '../shared/ledger/digest.ts';
+import { CommandMistake } from './command.ts';
 
 /** A CA that issues: its certificate and its private key, PEM both. */
 export interface CertificateAuthority {
@@ -48,7 +49,7 @@ export interface IssuedCertificate {
 }
 
 /** A request that cannot be fulfilled; the message says what was wrong and what to do. */
-export class CertificateMistake extends Error {}
+export class CertificateMistake extends CommandMistake {}
 
 const DAY_MS = 86_400_000;
 /** Certificates are valid from an hour ago, for peers whose clocks are behind. */

@@ -16,6 +16,8 @@ export interface LocalInstance {
   /** The value of the instance's secret: `{"privateKeyPem": …, "certificatePem": …, …}`. */
   readonly keyFile: string;
   readonly settings: LocalSettings;
+  /** True: made ready, but started only by `startInstance`. */
+  readonly offline?: boolean;
 }
 
 export interface ClusterOptions {
@@ -79,7 +81,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       cluster.add(member);
       cluster.onClose(() => member.options.log.close());
     }
-    for (const { name } of cluster.instances) await cluster.startInstance(name);
+    for (const { name, offline } of options.instances)
+      if (offline !== true) await cluster.startInstance(name);
     return cluster;
   } catch (error) {
     await cluster.close();

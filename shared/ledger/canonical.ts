@@ -177,7 +177,11 @@ function flawOfMembers(object: Record<string, unknown>): Refused | undefined {
   return undefined;
 }
 
+/** Below U+0300, the first combining mark, every text is in normalization form C. */
+const COMBINING = 0x300;
+
 function flawOfString(text: string): Refused | undefined {
+  if (isLatin(text)) return undefined;
   if (!text.isWellFormed())
     return refuse(
       'LONE_SURROGATE',
@@ -187,6 +191,14 @@ function flawOfString(text: string): Refused | undefined {
   if (text.normalize('NFC') !== text)
     return refuse('NOT_NFC', 'a string is not in Unicode normalization form C; normalize it');
   return undefined;
+}
+
+function isLatin(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit === 0 || unit >= COMBINING) return false;
+  }
+  return true;
 }
 
 function notCanonical(text: string, expected: string): Refused {

@@ -1,45 +1,95 @@
 import type { Link } from './backlinks.ts';
 import { type Digest, digestOf, type Sequence } from './digest.ts';
-import type { DocumentItem, RuleView, StateChange, TransactionItem, VersionItem } from './state.ts';
+import type {
+  DocumentItem,
+  RuleItem,
+  RuleView,
+  StateChange,
+  StateKey,
+  TransactionItem,
+  VersionItem,
+} from './state.ts';
 
 /**
  * The state of a ledger of millions of entries in at most 100 bytes an entry: no object is kept,
- * only 17 words of 32 bits per sequence and three indexes of sequences.
+ * only a record of 68 bytes per sequence and three indexes of sequences.
  */
 
-/** Words of one record: what the entry's transaction put into the state. */
+/** Where in a record stands what the entry's transaction put into the state, in words of 32 bits. */
 const DIGEST = 0;
 const TRANSACTION = 8;
 const DOCUMENT = 12;
 const VERSION = 16;
 const RECORD_WORDS = 17;
-const RECORDS_PER_CHUNK = 4096;
 
-/** Records by sequence. Chunks: growing copies nothing. */
+const WORD_BYTES = 4;
+const DIGEST_BYTES = 32;
+/** Hex digits of the 16 bytes by which a document is known. */
+const DOCUMENT_DIGITS = 32;
+
+/** The record that holds whatever is looked for: sequences begin at 1. */
+const WANTED = 0;
+
+/** 2^12 records. In chunks, so that growing copies nothing. */
+const CHUNK_BITS = 12;
+const CHUNK_RECORDS = 1 << CHUNK_BITS;
+
+/** The same memory, as words to compare and as bytes to take hex. */
+interface Chunk {
+  readonly words: Uint32Array;
+  readonly bytes: Buffer;
+}
+
+/** Records by sequence. */
 class Records {
-  readonly #chunks: Uint32Array[] = [];
+  readonly #chunks: Chunk[] = [newChunk()];
 
-  word(sequence: number, word: number): number {
-    const chunk = this.#chunks[Math.floor((sequence - 1) / RECORDS_PER_CHUNK)] as Uint32Array;
-    return chunk[((sequence - 1) % RECORDS_PER_CHUNK) * RECORD_WORDS + word] as number;
+  /** The words among which the record is, from `startOf` on. */
+  words(sequence: number): Uint32Array {
+    return (this.#chunks[sequence >>> CHUNK_BITS] as Chunk).words;
   }
 
-  put(sequence: number, word: number, words: ArrayLike<number>): void {
-    const index = Math.floor((sequence - 1) / RECORDS_PER_CHUNK);
-    while (this.#chunks.length <= index)
-      this.#chunks.push(new Uint32Array(RECORDS_PER_CHUNK * RECORD_WORDS));
-    const chunk = this.#chunks[index] as Uint32Array;
-    chunk.set(words, ((sequence - 1) % RECORDS_PER_CHUNK) * RECORD_WORDS + word);
+  word(sequence: number, word: number): number {
+    return this.words(sequence)[startOf(sequence) + word] as number;
+  }
+
+  putWord(sequence: number, word: number, value: number): void {
+    this.#grown(sequence).words[startOf(sequence) + word] = value;
+  }
+
+  putHex(sequence: number, word: number, hex: string): void {
+    this.#grown(sequence).bytes.write(hex, (startOf(sequence) + word) * WORD_BYTES, 'hex');
+  }
+
+  digest(sequence: number): Digest {
+    const from = (startOf(sequence) + DIGEST) * WORD_BYTES;
+    return this.#grown(sequence).bytes.toString('hex', from, from + DIGEST_BYTES) as Digest;
   }
 
   get bytes(): number {
-    return this.#chunks.length * RECORDS_PER_CHUNK * RECORD_WORDS * 4;
+    return this.#chunks.length * CHUNK_RECORDS * RECORD_WORDS * WORD_BYTES;
+  }
+
+  #grown(sequence: number): Chunk {
+    const index = sequence >>> CHUNK_BITS;
+    while (this.#chunks.length <= index) this.#chunks.push(newChunk());
+    return this.#chunks[index] as Chunk;
   }
 }
 
+function newChunk(): Chunk {
+  const words = new Uint32Array(CHUNK_RECORDS * RECORD_WORDS);
+  return { words, bytes: Buffer.from(words.buffer) };
+}
+
+/** Where among the words of its chunk a record begins. */
+function startOf(sequence: number): number {
+  return (sequence & (CHUNK_RECORDS - 1)) * RECORD_WORDS;
+}
+
 const SLOTS_FIRST = 1024;
-/** Slots for each sequence held, at least: 8 to 5.3 bytes a sequence, few collisions. */
-const SPARSENESS = 4 / 3;
+/** Of the slots so much is in use at most: 6.2 to 9.3 bytes a sequence, few collisions. */
+const LOAD_MAX = 0.65;
 const GROWTH = 1.5;
 
 /** Sequences by some consecutive words of their records: open addressing, linear probing. */
@@ -56,59 +106,57 @@ class SequenceIndex {
     this.#to = to;
   }
 
-  /** The sequence whose record holds the key, or 0. */
-  find(key: ArrayLike<number>): number {
-    return this.#slots[this.#slotOf(key)] as number;
+  /** The sequence with the same key as the given one, or 0. */
+  find(sequence: number): number {
+    return this.#slots[this.#slotOf(sequence)] as number;
   }
 
-  /** The sequence, whose record holds the key already, in place of the former one of that key. */
-  put(key: ArrayLike<number>, sequence: number): void {
-    if ((this.#count + 1) * SPARSENESS > this.#slots.length) this.#grow();
-    const slot = this.#slotOf(key);
+  /** Puts the sequence in place of the one with the same key, if there is one. */
+  put(sequence: number): void {
+    if (this.#count >= this.#slots.length * LOAD_MAX) this.#grow();
+    const slot = this.#slotOf(sequence);
     if (this.#slots[slot] === 0) this.#count += 1;
     this.#slots[slot] = sequence;
   }
 
   get bytes(): number {
-    return this.#slots.length * 4;
+    return this.#slots.length * WORD_BYTES;
   }
 
   #grow(): void {
     const full = this.#slots;
     this.#slots = new Uint32Array(Math.floor(full.length * GROWTH));
-    const key = new Uint32Array(this.#to - this.#from);
-    for (const sequence of full) {
-      if (sequence === 0) continue;
-      for (let word = 0; word < key.length; word += 1)
-        key[word] = this.#records.word(sequence, this.#from + word);
-      this.#slots[this.#slotOf(key)] = sequence;
-    }
+    for (const sequence of full) if (sequence !== 0) this.#slots[this.#slotOf(sequence)] = sequence;
   }
 
-  /** Where the key is, or is to go. */
-  #slotOf(key: ArrayLike<number>): number {
+  /** Where the key of that record is, or is to go. */
+  #slotOf(wanted: number): number {
     const size = this.#slots.length;
-    for (let slot = mix(key) % size; ; slot = slot + 1 === size ? 0 : slot + 1) {
+    for (let slot = this.#mix(wanted) % size; ; slot = slot + 1 === size ? 0 : slot + 1) {
       const sequence = this.#slots[slot] as number;
-      if (sequence === 0 || this.#holds(sequence, key)) return slot;
+      if (sequence === 0 || this.#alike(sequence, wanted)) return slot;
     }
   }
 
-  #holds(sequence: number, key: ArrayLike<number>): boolean {
-    for (let word = 0; word < key.length; word += 1)
-      if (this.#records.word(sequence, this.#from + word) !== key[word]) return false;
+  /** Spreads keys over the slots: ids may be consecutive. */
+  #mix(sequence: number): number {
+    const words = this.#records.words(sequence);
+    const start = startOf(sequence);
+    let hash = 0;
+    for (let word = this.#from; word < this.#to; word += 1) {
+      hash = Math.imul(hash ^ (words[start + word] as number), 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    return hash >>> 0;
+  }
+
+  #alike(a: number, b: number): boolean {
+    const [wordsOfA, wordsOfB] = [this.#records.words(a), this.#records.words(b)];
+    const [startOfA, startOfB] = [startOf(a), startOf(b)];
+    for (let word = this.#from; word < this.#to; word += 1)
+      if (wordsOfA[startOfA + word] !== wordsOfB[startOfB + word]) return false;
     return true;
   }
-}
-
-/** Spreads keys over the slots: ids may be consecutive. */
-function mix(key: ArrayLike<number>): number {
-  let hash = 0;
-  for (let word = 0; word < key.length; word += 1) {
-    hash = Math.imul(hash ^ (key[word] as number), 0x9e3779b1);
-    hash ^= hash >>> 15;
-  }
-  return hash >>> 0;
 }
 
 /**
@@ -120,42 +168,34 @@ export class CompactState {
   readonly #transactions = new SequenceIndex(this.#records, TRANSACTION, DOCUMENT);
   readonly #documents = new SequenceIndex(this.#records, DOCUMENT, VERSION);
   readonly #versions = new SequenceIndex(this.#records, DOCUMENT, RECORD_WORDS);
-  #lastDocument: { readonly id: string; readonly words: Uint32Array } | undefined;
+  #lastDocument = { id: '', hex: '' };
 
   readonly view: RuleView = (key) => {
-    const [kind, id = '', version] = key.split('#');
-    if (kind === 'transaction') {
-      const sequence = this.#transactions.find(wordsOfUuid(id));
-      return sequence === 0 ? undefined : { sequence };
-    }
-    const document = this.#wordsOfDocument(id);
-    if (version === undefined) return this.#newestVersion(this.#documents.find(document));
-    const sequence = this.#versions.find([...document, Number(version)]);
+    const { kind, id, version } = partsOf(key);
+    if (kind === 'transaction') return this.#transaction(id);
+    this.#records.putHex(WANTED, DOCUMENT, this.#hexOfDocument(id));
+    if (kind === 'document') return this.#document();
+    this.#records.putWord(WANTED, VERSION, version);
+    const sequence = this.#versions.find(WANTED);
     return sequence === 0 ? undefined : { entry: this.#link(sequence) };
   };
 
   /** Takes over what an accepted transaction changes. */
   record(changes: readonly StateChange[]): void {
     for (const { key, after } of changes) {
-      const [kind, id = '', version] = key.split('#');
+      const { kind, id, version } = partsOf(key);
       if (kind === 'transaction') {
         const { sequence } = after as TransactionItem;
-        const words = wordsOfUuid(id);
-        this.#records.put(sequence, TRANSACTION, words);
-        this.#transactions.put(words, sequence);
+        this.#records.putHex(sequence, TRANSACTION, hexOfUuid(id));
+        this.#transactions.put(sequence);
         continue;
       }
-      const { sequence, digest } = (after as DocumentItem | VersionItem).entry;
-      const document = this.#wordsOfDocument(id);
-      this.#records.put(sequence, DIGEST, wordsOfHex(digest));
-      this.#records.put(sequence, DOCUMENT, document);
-      if (version === undefined) {
-        this.#records.put(sequence, VERSION, [(after as DocumentItem).version]);
-        this.#documents.put(document, sequence);
-      } else {
-        this.#records.put(sequence, VERSION, [Number(version)]);
-        this.#versions.put([...document, Number(version)], sequence);
-      }
+      const { entry } = after as DocumentItem | VersionItem;
+      this.#records.putHex(entry.sequence, DIGEST, entry.digest);
+      this.#records.putHex(entry.sequence, DOCUMENT, this.#hexOfDocument(id));
+      const number = kind === 'version' ? version : (after as DocumentItem).version;
+      this.#records.putWord(entry.sequence, VERSION, number);
+      (kind === 'version' ? this.#versions : this.#documents).put(entry.sequence);
     }
   }
 
@@ -165,33 +205,50 @@ export class CompactState {
     return indexes.reduce((sum, index) => sum + index.bytes, this.#records.bytes);
   }
 
-  #newestVersion(sequence: number): DocumentItem | undefined {
+  #transaction(id: string): RuleItem | undefined {
+    this.#records.putHex(WANTED, TRANSACTION, hexOfUuid(id));
+    const sequence = this.#transactions.find(WANTED);
+    return sequence === 0 ? undefined : { sequence };
+  }
+
+  #document(): RuleItem | undefined {
+    const sequence = this.#documents.find(WANTED);
     if (sequence === 0) return undefined;
     return { version: this.#records.word(sequence, VERSION), entry: this.#link(sequence) };
   }
 
   #link(sequence: number): Link {
-    let digest = '';
-    for (let word = DIGEST; word < TRANSACTION; word += 1)
-      digest += this.#records.word(sequence, word).toString(16).padStart(8, '0');
-    return { digest: digest as Digest, sequence: sequence as Sequence };
+    return { digest: this.#records.digest(sequence), sequence: sequence as Sequence };
   }
 
   /** One entry asks for its document several times. */
-  #wordsOfDocument(id: string): Uint32Array {
-    if (this.#lastDocument?.id !== id)
-      this.#lastDocument = { id, words: wordsOfHex(digestOf(id).slice(0, 32)) };
-    return this.#lastDocument.words;
+  #hexOfDocument(id: string): string {
+    if (this.#lastDocument.id !== id)
+      this.#lastDocument = { id, hex: digestOf(id).slice(0, DOCUMENT_DIGITS) };
+    return this.#lastDocument.hex;
   }
 }
 
-function wordsOfUuid(uuid: string): Uint32Array {
-  return wordsOfHex(uuid.replaceAll('-', ''));
+interface KeyParts {
+  readonly kind: 'transaction' | 'document' | 'version';
+  readonly id: string;
+  /** Of the kind version; else 0. */
+  readonly version: number;
 }
 
-function wordsOfHex(hex: string): Uint32Array {
-  const words = new Uint32Array(hex.length / 8);
-  for (let word = 0; word < words.length; word += 1)
-    words[word] = Number.parseInt(hex.slice(word * 8, word * 8 + 8), 16);
-  return words;
+/** The parts of a key as `state.ts` makes them: no id holds the character between them. */
+function partsOf(key: StateKey): KeyParts {
+  const afterKind = key.indexOf('#');
+  const kind = key.slice(0, afterKind) as KeyParts['kind'];
+  if (kind !== 'version') return { kind, id: key.slice(afterKind + 1), version: 0 };
+  const afterId = key.indexOf('#', afterKind + 1);
+  return {
+    kind,
+    id: key.slice(afterKind + 1, afterId),
+    version: Number(key.slice(afterId + 1)),
+  };
+}
+
+function hexOfUuid(uuid: string): string {
+  return uuid.replaceAll('-', '');
 }

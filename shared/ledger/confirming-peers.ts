@@ -25,7 +25,7 @@ export class ConfirmingPeers {
     const reach = sequence - limits.commitEntriesMax;
     this.#former = this.#commitEnded ? [] : this.#former.filter(({ endedBy }) => endedBy > reach);
     this.#commitEnded = false;
-    if (sequence > 1) this.#leadBefore = leadOf({ peers: this.#peers });
+    if (sequence > 1) this.#leadBefore = this.#lead;
     if (brought === undefined) return;
     this.#former.push({ peers: this.#peers, endedBy: sequence });
     this.#peers = brought;
@@ -34,6 +34,11 @@ export class ConfirmingPeers {
   /** The newest entry has a checkpoint: its commit ends there. */
   endCommit(): void {
     this.#commitEnded = true;
+  }
+
+  /** Whether the newest entry hands the lead over: then it ends its commit (section 3). */
+  get handOver(): boolean {
+    return this.#leadBefore !== undefined && this.#leadBefore !== this.#lead;
   }
 
   /** The lead does not confirm to itself; one that hands over does, and so does its successor. */

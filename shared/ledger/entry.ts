@@ -70,7 +70,7 @@ export interface EntryParts {
 /** The entry of these parts, with its canonical bytes and digest. */
 export function buildEntry(parts: EntryParts): ReadEntry {
   const entry = { ...parts, format: 'registry/entry/v1' } as Entry;
-  const bytes = Buffer.from(encode(parts));
+  const bytes = Buffer.from(encode(parts), 'latin1');
   return { outcome: 'read', entry, bytes, digest: digestOf(bytes) };
 }
 

@@ -3,6 +3,7 @@ import { type Canonical, encodeCanonical, parseCanonical } from './canonical.ts'
 import { type Digest, digestOf } from './digest.ts';
 import { type Refused, refuse } from './errors.ts';
 import { limits } from './limits.ts';
+import { plainUpload, plainUploadDetails } from './plain-forms.ts';
 import {
   base64urlSchema,
   certificateIdSchema,
@@ -13,6 +14,7 @@ import {
   textSchema,
   timestampSchema,
   uuidSchema,
+  type Validated,
   validate,
 } from './schema.ts';
 
@@ -148,8 +150,14 @@ export interface ReadTransaction {
   readonly digest: Digest;
 }
 
+/** No plain form is longer; longer bytes are not worth the attempt. */
+const PLAIN_BYTES_MAX = 16 * 1024;
+
 /** Reads canonical bytes as a transaction (protocol sections 2 and 3). */
 export function readTransaction(bytes: Uint8Array): ReadTransaction | Refused {
+  const plain = bytes.length <= PLAIN_BYTES_MAX ? plainUpload(bytes) : undefined;
+  if (plain !== undefined)
+    return { outcome: 'read', transaction: plain, bytes, digest: digestOf(bytes) };
   const parsed = parseCanonical(bytes, limits.transactionBytesMax);
   if (parsed.outcome === 'refused') return parsed;
   const format = formatOf(parsed.value);
@@ -187,9 +195,7 @@ export function checkDetails(
       `transaction and details have ${read.bytes.length + details.length} bytes; ` +
         `at most ${limits.transactionBytesMax} are allowed`,
     );
-  const parsed = parseCanonical(details, limits.transactionBytesMax);
-  if (parsed.outcome === 'refused') return parsed;
-  const valid = validate(detailsSchemas[transaction.type], parsed.value);
+  const valid = readDetails(transaction.type, details);
   if (valid.outcome === 'refused') return { ...valid, detail: `details: ${valid.detail}` };
   const digest = digestOf(details);
   if (digest !== transaction.detailsDigest)
@@ -198,6 +204,16 @@ export function checkDetails(
       `the details come out to ${digest}, the transaction names ${transaction.detailsDigest}`,
     );
   return { outcome: 'fits', details: valid.value };
+}
+
+function readDetails(type: keyof typeof detailsSchemas, bytes: Uint8Array): Validated<Details> {
+  const plain =
+    type === 'upload-document' && bytes.length <= PLAIN_BYTES_MAX
+      ? plainUploadDetails(bytes)
+      : undefined;
+  if (plain !== undefined) return { outcome: 'valid', value: plain };
+  const parsed = parseCanonical(bytes, limits.transactionBytesMax);
+  return parsed.outcome === 'refused' ? parsed : validate(detailsSchemas[type], parsed.value);
 }
 
 /** A transaction without what follows from its details, as an application states it. */

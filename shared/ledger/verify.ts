@@ -1,9 +1,9 @@
+import { asBuffer } from './as-buffer.ts';
 import { parseCanonical } from './canonical.ts';
 import {
   type ChainHead,
   checkPlace,
   extendHead,
-  handsOver,
   leadOf,
   nextEntry,
   sameLink,
@@ -87,7 +87,6 @@ export class LedgerVerifier {
   /** Of the newest entry; it signs its checkpoint, also where it hands over. */
   #lead = '' as CertificateId;
   #checkpointed = false;
-  #handedOver = false;
   #checkpoints = 0;
   #begun: Omit<EntryBytes, 'entry'> | undefined;
   #finding: Finding | undefined;
@@ -105,7 +104,7 @@ export class LedgerVerifier {
   /** The next line of an export, without its newline. Bytes must not change before the next entry. */
   line(bytes: Uint8Array): Finding | undefined {
     if (this.#finding !== undefined) return this.#finding;
-    const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const line = asBuffer(bytes);
     switch (kindOf(line)) {
       case 'transaction':
         if (this.#begun !== undefined) return this.#malformed('two transactions in a row');
@@ -132,7 +131,7 @@ export class LedgerVerifier {
   /** The next entry with its transaction and details. */
   entry(bytes: EntryBytes): Finding | undefined {
     if (this.#finding !== undefined) return this.#finding;
-    if (this.#handedOver && !this.#checkpointed)
+    if (this.#peers.handOver && !this.#checkpointed)
       return this.#checkpointMissing('hands over the lead');
     const transaction = readTransaction(bytes.transaction);
     if (transaction.outcome === 'refused') return this.#wrongNext(transaction);
@@ -285,7 +284,6 @@ export class LedgerVerifier {
   #extend(read: ReadEntry, { transaction }: ReadTransaction): void {
     const before = this.#head;
     const { sequence, lead } = read.entry;
-    this.#handedOver = before !== undefined && handsOver(before, transaction);
     this.#checkpointed = false;
     this.#lead = lead;
     this.#head = extendHead(before, read, transaction);
@@ -321,6 +319,8 @@ export class LedgerVerifier {
 }
 
 const FORMAT = Buffer.from('"format":"registry/');
+const ENTRY_INITIAL_AT = '{"'.length;
+const ENTRY_INITIAL = 'b'.charCodeAt(0);
 const kinds = ['transaction', 'details', 'entry', 'signed'] as const;
 
 /**
@@ -328,6 +328,8 @@ const kinds = ['transaction', 'details', 'entry', 'signed'] as const;
  * quotes around the name stand in canonical bytes only where a name is.
  */
 function kindOf(line: Buffer): (typeof kinds)[number] | undefined {
+  // No other line begins with "backlinks", and entries are the longest to search.
+  if (line[ENTRY_INITIAL_AT] === ENTRY_INITIAL) return 'entry';
   const at = line.indexOf(FORMAT);
   if (at === -1) return undefined;
   const initial = line[at + FORMAT.length];
@@ -340,5 +342,5 @@ const TIMESTAMP_LENGTH = '2026-11-22T10:00:00.000Z'.length;
 /** What stands in an entry's bytes where its time is to be. */
 function timestampIn(bytes: Uint8Array): string {
   const end = bytes.length - AFTER_TIMESTAMP;
-  return Buffer.from(bytes.subarray(end - TIMESTAMP_LENGTH, end)).toString('latin1');
+  return asBuffer(bytes).toString('latin1', end - TIMESTAMP_LENGTH, end);
 }

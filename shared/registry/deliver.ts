@@ -4,6 +4,7 @@ import { readStatement } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { nextAttempt } from './confirm.ts';
 import { buildInvitation } from './invite.ts';
+import { type KnowPeerPorts, knowPeer } from './know-peer.ts';
 import {
   type CarriedCommit,
   carriedCommits,
@@ -28,7 +29,7 @@ import type { ConflictPorts } from './report-conflict.ts';
  *    which the peer compares and skips.
  */
 
-export interface DeliverPorts extends ConflictPorts {
+export interface DeliverPorts extends ConflictPorts, KnowPeerPorts {
   readonly transport: PeerTransport;
   readonly random: Random;
 }
@@ -51,6 +52,7 @@ export async function deliver(
   const { store } = ports;
   const head = await store.head(registryId);
   if (head === undefined) return { outcome: 'done' };
+  await knowPeer(ports, head, peer);
   const stored = await store.cursor(registryId, peer);
   let cursor: Cursor = stored ?? { registryId, peer, statementsThrough: 0, failures: 0 };
   const turn = { invited: false };

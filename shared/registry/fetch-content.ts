@@ -1,7 +1,8 @@
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import type { UploadDocument } from '../ledger/transaction.ts';
+import { type KnowPeerPorts, knowPeer } from './know-peer.ts';
 import { readMessage, schemas } from './messages.ts';
-import type { BlobStore, LedgerStore, PeerTransport, Signer } from './ports.ts';
+import type { BlobStore, Head } from './ports.ts';
 
 /**
  * A mirror gets the bytes of a version: first from the entry's lead, then from every peer that
@@ -9,11 +10,8 @@ import type { BlobStore, LedgerStore, PeerTransport, Signer } from './ports.ts';
  * to the digest is not kept, and the next source is tried.
  */
 
-export interface FetchPorts {
-  readonly store: LedgerStore;
+export interface FetchPorts extends KnowPeerPorts {
   readonly blobs: BlobStore;
-  readonly signer: Signer;
-  readonly transport: PeerTransport;
 }
 
 export interface WantedContent {
@@ -33,8 +31,11 @@ export async function fetchContent(
   wanted: WantedContent,
   sequence: number,
 ): Promise<FetchOutcome> {
+  const head = await ports.store.head(wanted.registryId);
+  if (head === undefined) return { outcome: 'unavailable', reason: 'the registry is not here' };
   const reasons: string[] = [];
-  for (const peer of await sources(ports, wanted, sequence)) {
+  for (const peer of await sources(ports, head, wanted, sequence)) {
+    await knowPeer(ports, head, peer);
     const reason = await fetchFrom(ports, wanted, peer);
     if (reason === undefined) return { outcome: 'held' };
     reasons.push(`${peer.slice(0, 8)}: ${reason}`);
@@ -44,17 +45,17 @@ export async function fetchContent(
 
 async function sources(
   { store, signer }: FetchPorts,
+  head: Head,
   { registryId, lead }: WantedContent,
   sequence: number,
 ): Promise<CertificateId[]> {
-  const head = await store.head(registryId);
   const confirmed: CertificateId[] = [];
-  for (const peer of head?.everPeers ?? []) {
+  for (const peer of head.everPeers) {
     const covering = await store.firstConfirmationCovering(registryId, peer, sequence);
     if (covering !== undefined) confirmed.push(peer);
   }
   // The present lead may have the bytes even where the former one is gone.
-  const all = [lead, ...(head?.configuration.peers.slice(0, 1) ?? []), ...confirmed];
+  const all = [lead, ...head.configuration.peers.slice(0, 1), ...confirmed];
   return [...new Set(all)].filter((peer) => !signer.knownIds.includes(peer));
 }
 

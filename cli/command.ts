@@ -1,0 +1,118 @@
+/** How commands are declared, parsed and told wrong: the same for all of them. */
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+
+export type Output = (line: string) => void;
+
+/** Something that a person can put right; the message says what was wrong and what to do. */
+export class CommandMistake extends Error {}
+
+/** Wrong arguments: the message says how the command is called. */
+export class UsageMistake extends Error {}
+
+export interface Command {
+  /** How it is called, after `registry`. */
+  readonly usage: string;
+  readonly required: readonly string[];
+  readonly optional: readonly string[];
+  /** Of the options those that may be given more than once. */
+  readonly repeatable?: readonly string[];
+  readonly run: (given: Given, output: Output) => Promise<void>;
+}
+
+export type Commands = Readonly<Record<string, Command>>;
+
+export interface Given {
+  /** A required argument's value. */
+  readonly value: (name: string) => string;
+  readonly optional: (name: string) => string | undefined;
+  readonly all: (name: string) => readonly string[];
+}
+
+/**
+ * Runs one of the commands; `commandLine` are the arguments after `registry`, beginning with the
+ * command's name of one or two words. Gives the exit code: 0 done, 1 not done, 2 called wrongly.
+ * Errors are told through `output`, one sentence each.
+ */
+export async function runCommand(
+  commands: Commands,
+  commandLine: readonly string[],
+  output: Output,
+): Promise<number> {
+  try {
+    const { command, given } = parse(commands, commandLine);
+    await command.run(given, output);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageMistake) && !(error instanceof CommandMistake)) throw error;
+    output(error.message);
+    return error instanceof UsageMistake ? 2 : 1;
+  }
+}
+
+function parse(
+  commands: Commands,
+  commandLine: readonly string[],
+): { readonly command: Command; readonly given: Given } {
+  const [words, name] = [1, 2]
+    .map((count) => [count, commandLine.slice(0, count).join(' ')] as const)
+    .find(([, each]) => Object.hasOwn(commands, each)) ?? [2, commandLine.slice(0, 2).join(' ')];
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    const known = Object.keys(commands).map((each) => `"registry ${each}"`);
+    throw new UsageMistake(`"registry ${name}" is not known: use ${known.join(', ')}`);
+  }
+  const values = valuesOf(command, commandLine.slice(words));
+  for (const each of command.required)
+    if (!values[each]?.[0])
+      throw new UsageMistake(`${each} is missing: call registry ${command.usage}`);
+  const given: Given = {
+    value: (each) => values[each]?.[0] ?? '',
+    optional: (each) => values[each]?.[0],
+    all: (each) => values[each] ?? [],
+  };
+  return { command, given };
+}
+
+/** Options by name; the one argument that is no option is `file`. */
+function valuesOf(command: Command, rest: string[]): Record<string, readonly string[] | undefined> {
+  const takesFile = [...command.required, ...command.optional].includes('file');
+  const names = [...command.required, ...command.optional].filter((name) => name !== 'file');
+  const option = { type: 'string' as const, multiple: true as const };
+  const options = Object.fromEntries(names.map((name) => [name, option]));
+  try {
+    const parsed = parseArgs({ args: rest, options, allowPositionals: takesFile });
+    if (parsed.positionals.length > 1)
+      throw new Error(`one file at a time, not ${parsed.positionals.length}`);
+    for (const [name, given] of Object.entries(parsed.values))
+      if ((given?.length ?? 0) > 1 && command.repeatable?.includes(name) !== true)
+        throw new Error(`--${name} can be given once`);
+    return { ...parsed.values, file: parsed.positionals };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('. ')[0] : 'wrong arguments';
+    throw new UsageMistake(`${reason}: call registry ${command.usage}`);
+  }
+}
+
+/** The text of a file that the person named. */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CommandMistake(
+      `${file} cannot be read (${codeOf(error)}): name a file that is there`,
+    );
+  }
+}
+
+/** The system's code of an error, such as ENOENT. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+}
+
+export function numberOf(text: string | undefined, name: string): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,5}$/.test(text))
+    throw new UsageMistake(`--${name} ${text}: expected a whole number, such as --${name} 10`);
+  return Number(text);
+}

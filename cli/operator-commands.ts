@@ -1,0 +1,149 @@
+/**
+ * The commands of an operator: they work on the instance's own table and bucket, with AWS's own
+ * variables and the names that its functions have in their environment.
+ */
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { S3Client } from '@aws-sdk/client-s3';
+import * as z from 'zod';
+import { DynamoLedgerStore } from '../shared/adapters/aws/dynamo-ledger-store.ts';
+import { S3BlobStore } from '../shared/adapters/aws/s3-blob-store.ts';
+import { type Digest, isDigest, type RegistryId } from '../shared/ledger/digest.ts';
+import { LedgerVerifier } from '../shared/ledger/verify.ts';
+import { auditRegistry } from '../shared/registry/audit.ts';
+import { exportLines } from '../shared/registry/export.ts';
+import type { BlobStore, LedgerStore } from '../shared/registry/ports.ts';
+import { CommandMistake, type Commands, type Given, type Output, readText } from './command.ts';
+
+export const operatorCommands: Commands = {
+  verify: {
+    usage: 'verify [--environment <file>] [--registry <id>] (all registries unless one is named)',
+    required: [],
+    optional: ['environment', 'registry'],
+    run: verify,
+  },
+  export: {
+    usage: 'export [--environment <file>] --registry <id> --out <file>',
+    required: ['registry', 'out'],
+    optional: ['environment'],
+    run: exportRegistry,
+  },
+  'verify-export': {
+    usage: 'verify-export <file> [--registry <id>]',
+    required: ['file'],
+    optional: ['registry'],
+    run: verifyExport,
+  },
+};
+
+interface Storage {
+  readonly store: LedgerStore;
+  readonly blobs: BlobStore;
+}
+
+/** The variables of a file over those of the process; all of them are texts. */
+async function openStorage(given: Given): Promise<Storage> {
+  const file = given.optional('environment');
+  const named = file === undefined ? {} : environmentOf(file, await readText(file));
+  // The SDK reads endpoints, region and credentials from the process's environment.
+  Object.assign(process.env, named);
+  const { TABLE_NAME: tableName, BUCKET_NAME: bucketName } = process.env;
+  if (tableName === undefined || bucketName === undefined)
+    throw new CommandMistake(
+      'TABLE_NAME and BUCKET_NAME are not set: set them to the table and the bucket of the ' +
+        'instance, or name a file with them as --environment',
+    );
+  return {
+    store: new DynamoLedgerStore({ client: new DynamoDBClient({}), tableName }),
+    blobs: new S3BlobStore({ client: new S3Client({}), bucketName }),
+  };
+}
+
+function environmentOf(file: string, text: string): Record<string, string> {
+  try {
+    return z.record(z.string(), z.string()).parse(JSON.parse(text));
+  } catch {
+    throw new CommandMistake(`${file} is no environment: expected a JSON object of texts`);
+  }
+}
+
+function registryOf(given: Given): RegistryId | undefined {
+  const named = given.optional('registry');
+  if (named === undefined || isDigest(named)) return named;
+  throw new CommandMistake(`--registry ${named}: expected a registry id, 64 hex digits`);
+}
+
+async function verify(given: Given, output: Output): Promise<void> {
+  const storage = await openStorage(given);
+  const named = registryOf(given);
+  const ids = named === undefined ? await allRegistries(storage.store) : [named];
+  if (ids.length === 0) output('this instance holds no registry');
+  let wrong = 0;
+  for (const registryId of ids) {
+    const report = await auditRegistry(storage, registryId);
+    if (report.outcome === 'wrong') {
+      wrong += 1;
+      const { sequence, code, detail } = report;
+      output(`${registryId}: WRONG at entry ${sequence}: ${code}: ${detail}`);
+      continue;
+    }
+    const { entries, documents, bytes, confirmations, headDigest } = report;
+    output(
+      `${registryId}: sound: ${entries} entries, ${documents} documents (${bytes} bytes), ` +
+        `${confirmations} confirmations; head ${headDigest}`,
+    );
+  }
+  if (wrong > 0) throw new CommandMistake(`${wrong} of ${ids.length} ledgers are wrong`);
+}
+
+async function allRegistries(store: LedgerStore): Promise<RegistryId[]> {
+  const all: RegistryId[] = [];
+  for (;;) {
+    const page = await store.registries(all.at(-1), 100);
+    if (page.length === 0) return all;
+    all.push(...page);
+  }
+}
+
+async function exportRegistry(given: Given, output: Output): Promise<void> {
+  const { store } = await openStorage(given);
+  const registryId = registryOf(given);
+  if (registryId === undefined || (await store.head(registryId)) === undefined)
+    throw new CommandMistake(`${registryId}: this instance holds no such registry`);
+  const out = given.value('out');
+  let lines = 0;
+  const text = async function* () {
+    for await (const line of exportLines(store, registryId)) {
+      lines += 1;
+      yield line;
+      yield Buffer.from('\n');
+    }
+  };
+  await pipeline(Readable.from(text()), createWriteStream(`${out}.partial`));
+  await rename(`${out}.partial`, out);
+  output(`${out}: ${lines} lines`);
+}
+
+async function verifyExport(given: Given, output: Output): Promise<void> {
+  const file = given.value('file');
+  const registryId = registryOf(given);
+  const verifier = new LedgerVerifier({
+    rules: true,
+    ...(registryId === undefined ? {} : { registryId: registryId as Digest }),
+  });
+  const lines = createInterface({ input: createReadStream(file), crlfDelay: 0 });
+  for await (const line of lines) {
+    const finding = verifier.line(Buffer.from(line));
+    if (finding !== undefined)
+      throw new CommandMistake(
+        `${file}: WRONG at entry ${finding.sequence}: ${finding.code}: ${finding.detail}`,
+      );
+  }
+  const report = verifier.end();
+  if ('code' in report) throw new CommandMistake(`${file}: ${report.code}: ${report.detail}`);
+  output(`${file}: sound: registry ${report.registryId}, ${report.entries} entries`);
+}

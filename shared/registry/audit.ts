@@ -1,0 +1,278 @@
+/**
+ * The audit of one's own copy: everything that this instance stores about a registry, read again
+ * and held against what the entries themselves lead to. Nothing is believed because it is stored.
+ *
+ * 1. Read the head: the audit covers what it names.
+ * 2. Page by page: verify every entry, its digest as stored, its checkpoint, and the confirmations
+ *    of all peers, as an export is verified; hold the state items against the transaction; read
+ *    every document's bytes again.
+ * 3. At the last entry hold the head item against the chain that came out.
+ *
+ * It writes nothing and opens no conflict; a crash leaves nothing, and it begins anew.
+ */
+import type { Link } from '../ledger/backlinks.ts';
+import { type ChainHead, sameLink } from '../ledger/chain.ts';
+import type { ConfirmationStatement } from '../ledger/confirmation.ts';
+import { type Digest, digestOfStream, type RegistryId } from '../ledger/digest.ts';
+import type { RefusalCode } from '../ledger/errors.ts';
+import { payloadOf } from '../ledger/jws.ts';
+import { limits } from '../ledger/limits.ts';
+import {
+  type DocumentItem,
+  documentKey,
+  type StateItem,
+  type StateKey,
+  type TransactionItem,
+  transactionKey,
+  type VersionItem,
+  versionKey,
+} from '../ledger/state.ts';
+import { readTransaction, type Transaction, type UploadDocument } from '../ledger/transaction.ts';
+import { type Finding, LedgerVerifier } from '../ledger/verify.ts';
+import { ConfirmationsInOrder } from './export.ts';
+import type { BlobStore, Confirmation, Head, LedgerStore, StoredEntry } from './ports.ts';
+
+export interface AuditPorts {
+  readonly store: LedgerStore;
+  readonly blobs: BlobStore;
+}
+
+export type AuditCode =
+  | RefusalCode
+  /** An entry below the head is not there. */
+  | 'ENTRY_MISSING'
+  /** What is stored about an entry beside its bytes is not what the bytes say. */
+  | 'STORED_ENTRY_DIFFERS'
+  | 'STORED_CONFIRMATION_DIFFERS'
+  | 'STATE_ITEM_DIFFERS'
+  | 'HEAD_DIFFERS'
+  | 'DOCUMENT_MISSING'
+  | 'DOCUMENT_DIFFERS';
+
+export type AuditOutcome =
+  | {
+      readonly outcome: 'sound';
+      readonly entries: number;
+      /** Versions whose bytes were read. */
+      readonly documents: number;
+      /** Of those documents. */
+      readonly bytes: number;
+      /** Versions whose bytes this mirror still has to fetch, and has confirmed nowhere. */
+      readonly documentsPending: number;
+      readonly confirmations: number;
+      readonly headDigest: Digest;
+    }
+  /** The first entry that is wrong. */
+  | {
+      readonly outcome: 'wrong';
+      readonly sequence: number;
+      readonly code: AuditCode;
+      readonly detail: string;
+    }
+  | { readonly outcome: 'unknown-registry' };
+
+type Wrong = Extract<AuditOutcome, { outcome: 'wrong' }>;
+
+/** How far an audit has come. */
+export interface AuditProgress {
+  readonly entries: number;
+  readonly entriesTotal: number;
+  readonly documents: number;
+  readonly bytes: number;
+}
+
+/**
+ * Audits one registry from entry 1 to its head as it is at the beginning. Takes 100 bytes of memory
+ * an entry. `onProgress` is called after every page of 100 entries.
+ */
+export async function auditRegistry(
+  ports: AuditPorts,
+  registryId: RegistryId,
+  onProgress: (progress: AuditProgress) => void = () => undefined,
+): Promise<AuditOutcome> {
+  const head = await ports.store.head(registryId);
+  if (head === undefined) return { outcome: 'unknown-registry' };
+  const progress = await ports.store.progress(registryId);
+  const audit = new Audit(ports, head, progress?.verifiedThrough);
+  while (audit.entries < head.sequence) {
+    const flaw = await audit.nextPage();
+    if (flaw !== undefined) return flaw;
+    onProgress(audit.progress);
+  }
+  return audit.end();
+}
+
+class Audit {
+  readonly #ports: AuditPorts;
+  readonly #head: Head;
+  /** Documents above were not all fetched yet; undefined: nothing is known to be under way. */
+  readonly #fetchedThrough: number | undefined;
+  readonly #verifier: LedgerVerifier;
+  readonly #inOrder: ConfirmationsInOrder;
+  #documents = 0;
+  #documentsPending = 0;
+  #bytes = 0;
+  #confirmations = 0;
+
+  constructor(ports: AuditPorts, head: Head, fetchedThrough: number | undefined) {
+    this.#ports = ports;
+    this.#head = head;
+    this.#fetchedThrough = fetchedThrough;
+    this.#verifier = new LedgerVerifier({ registryId: head.registryId, rules: true });
+    this.#inOrder = new ConfirmationsInOrder(ports.store, head.registryId);
+  }
+
+  get entries(): number {
+    return this.#verifier.head?.sequence ?? 0;
+  }
+
+  get progress(): AuditProgress {
+    return {
+      entries: this.entries,
+      entriesTotal: this.#head.sequence,
+      documents: this.#documents,
+      bytes: this.#bytes,
+    };
+  }
+
+  async nextPage(): Promise<Wrong | undefined> {
+    const { registryId, copy, sequence } = this.#head;
+    const from = this.entries + 1;
+    const count = Math.min(limits.pageMax, sequence - this.entries);
+    const page = await this.#ports.store.entries(registryId, copy, { from, count });
+    if (page.length === 0)
+      return wrong(from, 'ENTRY_MISSING', `entry ${from} is missing below the head ${sequence}`);
+    const { items } = await this.#ports.store.read(registryId, page.flatMap(keysOf));
+    for (const stored of page) {
+      const flaw =
+        this.#flawOfEntry(stored) ??
+        (await this.#flawOfConfirmations(stored)) ??
+        flawOfState(stored, items) ??
+        (await this.#flawOfDocument(stored));
+      if (flaw !== undefined) return flaw;
+    }
+    return undefined;
+  }
+
+  end(): AuditOutcome {
+    const report = this.#verifier.end();
+    if (report.outcome === 'wrong') return report;
+    const flaw = flawOfHead(this.#head, this.#verifier.head);
+    if (flaw !== undefined) return wrong(this.#head.sequence, 'HEAD_DIFFERS', flaw);
+    const checkpoint = this.#verifier.checkpoint(this.#head.checkpoint);
+    if (checkpoint !== undefined) return checkpoint;
+    return {
+      outcome: 'sound',
+      entries: report.entries,
+      documents: this.#documents,
+      documentsPending: this.#documentsPending,
+      bytes: this.#bytes,
+      confirmations: this.#confirmations,
+      headDigest: report.headDigest,
+    };
+  }
+
+  #flawOfEntry(stored: StoredEntry): Wrong | Finding | undefined {
+    const { checkpoint } = stored;
+    const finding = this.#verifier.entry(stored);
+    if (finding !== undefined) return finding;
+    // It has just taken that entry.
+    const { sequence, digest } = this.#verifier.head as ChainHead;
+    const id = transactionOf(stored)?.transactionId;
+    if (!sameLink(stored, { sequence, digest }) || stored.transactionId !== id)
+      return wrong(
+        sequence,
+        'STORED_ENTRY_DIFFERS',
+        `entry ${sequence} comes out to ${digest} with the transaction id ${id}; it is stored as ` +
+          `entry ${stored.sequence} with ${stored.digest} and ${stored.transactionId}`,
+      );
+    return checkpoint === undefined ? undefined : this.#verifier.checkpoint(checkpoint);
+  }
+
+  async #flawOfConfirmations(stored: StoredEntry): Promise<Wrong | Finding | undefined> {
+    for (const confirmation of await this.#inOrder.of(stored)) {
+      const finding =
+        this.#verifier.checkpoint(confirmation.checkpoint) ??
+        this.#verifier.confirmation(confirmation.statement) ??
+        flawOfStoredConfirmation(confirmation, stored);
+      if (finding !== undefined) return finding;
+      this.#confirmations += 1;
+    }
+    return undefined;
+  }
+
+  async #flawOfDocument(stored: StoredEntry): Promise<Wrong | undefined> {
+    const { sequence } = stored;
+    const upload = transactionOf(stored);
+    if (upload?.type !== 'upload-document') return undefined;
+    const named = `version ${upload.version} of ${upload.documentId}`;
+    const bytes = await this.#ports.blobs.get(upload.contentDigest);
+    if (bytes === undefined) {
+      if (this.#fetchedThrough === undefined || sequence <= this.#fetchedThrough)
+        return wrong(sequence, 'DOCUMENT_MISSING', `the bytes of ${named} are not there`);
+      this.#documentsPending += 1;
+      return undefined;
+    }
+    const { digest, size } = await digestOfStream(bytes);
+    if (digest !== upload.contentDigest || size !== upload.size)
+      return wrong(
+        sequence,
+        'DOCUMENT_DIFFERS',
+        `the bytes of ${named} are ${size} with ${digest}; recorded are ${upload.size} with ` +
+          upload.contentDigest,
+      );
+    this.#documents += 1;
+    this.#bytes += size;
+    return undefined;
+  }
+}
+
+function wrong(sequence: number, code: AuditCode, detail: string): Wrong {
+  return { outcome: 'wrong', sequence, code, detail };
+}
+
+/** Undefined only where the bytes are no transaction, which verifying the entry finds. */
+function transactionOf(stored: StoredEntry): Transaction | undefined {
+  const read = readTransaction(stored.transaction);
+  return read.outcome === 'read' ? read.transaction : undefined;
+}
+
+function keysOf(stored: StoredEntry): StateKey[] {
+  const transaction = transactionOf(stored);
+  if (transaction === undefined) return [];
+  const key = transactionKey(transaction.transactionId);
+  if (transaction.type !== 'upload-document') return [key];
+  const { documentId, version } = transaction;
+  return [key, documentKey(documentId), versionKey(documentId, version)];
+}
+
+/** What a confirmation is found by must be what its signer said; the statement is verified. */
+function flawOfStoredConfirmation(
+  confirmation: Confirmation,
+  { sequence }: StoredEntry,
+): Wrong | undefined {
+  const said = payloadOf(confirmation.statement) as ConfirmationStatement;
+  if (said.signer === confirmation.signer && said.digest === confirmation.digest) return undefined;
+  return wrong(
+    sequence,
+    'STORED_CONFIRMATION_DIFFERS',
+    `a confirmation by ${said.signer} of ${said.digest} is stored as one by ` +
+      `${confirmation.signer} of ${confirmation.digest}`,
+  );
+}
+
+type Items = ReadonlyMap<StateKey, StateItem>;
+
+/** The state items that the entry's transaction made; `stored` is verified. */
+function flawOfState(stored: StoredEntry, items: Items): Wrong | undefined {
+  const transaction = transactionOf(stored);
+  const differing = keysOf(stored).find(
+    (key) => !isItemOf(items.get(key), key, stored, transaction as Transaction),
+  );
+  if (differing === undefined) return undefined;
+  return wrong(
+    stored.sequence,
+    'STATE_ITEM_DIFFERS',
+    `the state item ${differing} is not what entry ${stored.sequence} made it`,
+  );
+}

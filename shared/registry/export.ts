@@ -1,0 +1,119 @@
+/**
+ * The export of a registry: what verifies without this software's help, for as long as SHA-256 and
+ * ECDSA can be computed.
+ *
+ * An export is text, one line per object. Every line is one canonical object (protocol section 2),
+ * so `sha256sum` of the line without its newline prints the object's digest: that by which an entry
+ * names its transaction, a transaction its details, and later entries the entry. For each entry, in
+ * order of sequence, come
+ *
+ * 1. its transaction   `{…,"format":"registry/transaction/v1",…}`
+ * 2. its details       `{…,"format":"registry/details/v1",…}`      where the transaction has some
+ * 3. the entry         `{…,"format":"registry/entry/v1",…}`
+ * 4. the statements about this entry, each `{"format":"registry/signed/v1","statement":"<JWS>"}`:
+ *    the lead's checkpoint, once, then the confirmations of mirrors.
+ *
+ * The checkpoint is there for the last entry, for every hand-over of the lead, and wherever there
+ * is a confirmation; the backlinks carry it to all entries before. Every stored confirmation is
+ * there that counts: by who was a mirror there.
+ */
+import { leadOf } from '../ledger/chain.ts';
+import { ConfirmingPeers } from '../ledger/confirming-peers.ts';
+import type { CertificateId, RegistryId } from '../ledger/digest.ts';
+import type { Compact } from '../ledger/jws.ts';
+import { limits } from '../ledger/limits.ts';
+import { encodeSignedLine } from '../ledger/signed-line.ts';
+import { listBroughtBy } from './configuration-at.ts';
+import type { Confirmation, Head, LedgerStore, StoredEntry } from './ports.ts';
+
+/**
+ * The lines without their newlines, up to the head as it is at the beginning; none where the
+ * registry is unknown. Holds one page of 100 entries at a time. Throws where an entry is missing.
+ */
+export async function* exportLines(
+  store: LedgerStore,
+  registryId: RegistryId,
+): AsyncGenerator<Uint8Array> {
+  const head = await store.head(registryId);
+  if (head === undefined) return;
+  const confirmations = new ConfirmationsInOrder(store, registryId);
+  for await (const stored of storedEntries(store, head)) {
+    yield stored.transaction;
+    if (stored.details !== undefined) yield stored.details;
+    yield stored.entry;
+    const confirmed = await confirmations.of(stored);
+    const checkpoint = checkpointOf(head, stored, confirmed);
+    if (confirmations.handOver || confirmed.length > 0 || stored.sequence === head.sequence)
+      yield encodeSignedLine(checkpoint);
+    for (const { statement } of confirmed) yield encodeSignedLine(statement);
+  }
+}
+
+/** Stored with the entry that ends a commit, with the head, and with every confirmation. */
+function checkpointOf(
+  head: Head,
+  stored: StoredEntry,
+  confirmed: readonly Confirmation[],
+): Compact {
+  return stored.checkpoint ?? confirmed[0]?.checkpoint ?? head.checkpoint;
+}
+
+/** Every entry from 1 to the head, page by page. Throws where one is missing. */
+async function* storedEntries(store: LedgerStore, head: Head): AsyncGenerator<StoredEntry> {
+  let next = 1;
+  while (next <= head.sequence) {
+    const range = { from: next, count: Math.min(limits.pageMax, head.sequence - next + 1) };
+    const page = await store.entries(head.registryId, head.copy, range);
+    if (page.length === 0)
+      throw new Error(
+        `entry ${next} of registry ${head.registryId} is missing below its head ` +
+          `${head.sequence}: audit this instance`,
+      );
+    yield* page;
+    next += page.length;
+  }
+}
+
+/**
+ * The stored confirmations that count, entry by entry from 1 on: those of whoever was a mirror
+ * there (a joiner's word about entries before its time counts for nothing). Asks for one
+ * confirmation at a time and peer; memory grows with the peers only.
+ */
+export class ConfirmationsInOrder {
+  readonly #store: LedgerStore;
+  readonly #registryId: RegistryId;
+  readonly #peers = new ConfirmingPeers();
+  readonly #next = new Map<CertificateId, Confirmation | undefined>();
+
+  constructor(store: LedgerStore, registryId: RegistryId) {
+    this.#store = store;
+    this.#registryId = registryId;
+  }
+
+  /** Whether the newest entry hands the lead over. */
+  get handOver(): boolean {
+    return this.#peers.handOver;
+  }
+
+  /** The confirmations of the entry, which comes right after the one of the call before. */
+  async of(stored: StoredEntry): Promise<Confirmation[]> {
+    const { sequence } = stored;
+    const brought = listBroughtBy(stored)?.peers;
+    this.#peers.extend(sequence, brought);
+    if (stored.checkpoint !== undefined) this.#peers.endCommit();
+    for (const peer of brought ?? [])
+      if (!this.#next.has(peer)) await this.#advance(peer, sequence);
+    const found: Confirmation[] = [];
+    for (const [signer, confirmation] of [...this.#next]) {
+      if (confirmation?.sequence !== sequence) continue;
+      if (this.#peers.includes(signer)) found.push(confirmation);
+      await this.#advance(signer, sequence + 1);
+    }
+    return found;
+  }
+
+  async #advance(signer: CertificateId, from: number): Promise<void> {
+    const next = await this.#store.firstConfirmationCovering(this.#registryId, signer, from);
+    this.#next.set(signer, next);
+  }
+}
