@@ -49,6 +49,13 @@ function redrives({ attributes }: QueuePlan): number {
   return attributes['RedrivePolicy'] === undefined ? 0 : 1;
 }
 
+/** What the emulator takes when it makes a queue, and does not change afterwards. */
+const FIXED: ReadonlySet<string> = new Set([
+  'FifoQueue',
+  'DeduplicationScope',
+  'FifoThroughputLimit',
+]);
+
 /** Making a queue again would empty it, so one that is there is only given its settings. */
 async function provisionQueue(
   service: AwsService,
@@ -60,8 +67,11 @@ async function provisionQueue(
     server.createQueue(name, { attributes: { ...attributes } });
     return;
   }
-  const { FifoQueue: _, ...changeable } = attributes;
-  await callAws(service, 'AmazonSQS.SetQueueAttributes', { QueueUrl: url, Attributes: changeable });
+  const changeable = Object.entries(attributes).filter(([attribute]) => !FIXED.has(attribute));
+  await callAws(service, 'AmazonSQS.SetQueueAttributes', {
+    QueueUrl: url,
+    Attributes: Object.fromEntries(changeable),
+  });
   // Whoever had received these is gone: nobody else is there to wait for.
   for (const { receiptHandle: ReceiptHandle } of existing.messages.inflight)
     await callAws(service, 'AmazonSQS.ChangeMessageVisibility', {

@@ -43,8 +43,11 @@ export class ConfirmingPeers {
 
   /** The lead does not confirm to itself; one that hands over does, and so does its successor. */
   includes(signer: CertificateId): boolean {
-    const lead = leadOf({ peers: this.#peers });
-    if (signer === lead && (this.#leadBefore ?? lead) === lead) return false;
+    if (signer === this.#lead && !this.handOver) return false;
     return this.#peers.includes(signer) || this.#former.some(({ peers }) => peers.includes(signer));
+  }
+
+  get #lead(): CertificateId {
+    return leadOf({ peers: this.#peers });
   }
 }

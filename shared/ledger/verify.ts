@@ -1,13 +1,6 @@
 import { asBuffer } from './as-buffer.ts';
 import { parseCanonical } from './canonical.ts';
-import {
-  type ChainHead,
-  checkPlace,
-  extendHead,
-  leadOf,
-  nextEntry,
-  sameLink,
-} from './chain.ts';
+import { type ChainHead, checkPlace, extendHead, leadOf, nextEntry, sameLink } from './chain.ts';
 import { checkCheckpoint } from './checkpoint.ts';
 import { CompactState } from './compact-state.ts';
 import { confirmationSchema } from './confirmation.ts';

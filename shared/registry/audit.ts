@@ -13,7 +13,7 @@
 import type { Link } from '../ledger/backlinks.ts';
 import { type ChainHead, sameLink } from '../ledger/chain.ts';
 import type { ConfirmationStatement } from '../ledger/confirmation.ts';
-import { type Digest, digestOfStream, type RegistryId } from '../ledger/digest.ts';
+import { type Digest, digestOf, digestOfStream, type RegistryId } from '../ledger/digest.ts';
 import type { RefusalCode } from '../ledger/errors.ts';
 import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
@@ -157,7 +157,8 @@ class Audit {
   end(): AuditOutcome {
     const report = this.#verifier.end();
     if (report.outcome === 'wrong') return report;
-    const flaw = flawOfHead(this.#head, this.#verifier.head);
+    // A verified ledger has a head.
+    const flaw = flawOfHead(this.#head, this.#verifier.head as ChainHead);
     if (flaw !== undefined) return wrong(this.#head.sequence, 'HEAD_DIFFERS', flaw);
     const checkpoint = this.#verifier.checkpoint(this.#head.checkpoint);
     if (checkpoint !== undefined) return checkpoint;
@@ -263,16 +264,70 @@ function flawOfStoredConfirmation(
 
 type Items = ReadonlyMap<StateKey, StateItem>;
 
-/** The state items that the entry's transaction made; `stored` is verified. */
+/** The state items that the entry's transaction made; the entry is verified. */
 function flawOfState(stored: StoredEntry, items: Items): Wrong | undefined {
+  const key = transactionKey(stored.transactionId);
+  const recorded = items.get(key) as TransactionItem | undefined;
+  if (
+    recorded?.sequence !== stored.sequence ||
+    recorded.transactionDigest !== digestOf(stored.transaction)
+  )
+    return stateDiffers(stored, key);
   const transaction = transactionOf(stored);
-  const differing = keysOf(stored).find(
-    (key) => !isItemOf(items.get(key), key, stored, transaction as Transaction),
-  );
-  if (differing === undefined) return undefined;
+  return transaction?.type === 'upload-document'
+    ? flawOfVersion(stored, transaction, items)
+    : undefined;
+}
+
+function flawOfVersion(
+  stored: StoredEntry,
+  { documentId, version, contentDigest, size, mediaType }: UploadDocument,
+  items: Items,
+): Wrong | undefined {
+  const key = versionKey(documentId, version);
+  const item = items.get(key) as VersionItem | undefined;
+  if (
+    !sameLink(item?.entry, linkOf(stored)) ||
+    item?.contentDigest !== contentDigest ||
+    item.size !== size ||
+    item.mediaType !== mediaType
+  )
+    return stateDiffers(stored, key);
+  // A newer version, which has its own entry, may have come since.
+  const newest = items.get(documentKey(documentId)) as DocumentItem | undefined;
+  const isThis = newest?.version === version && sameLink(newest.entry, linkOf(stored));
+  const isNewer = newest !== undefined && newest.version > version;
+  return isThis || isNewer ? undefined : stateDiffers(stored, documentKey(documentId));
+}
+
+function stateDiffers({ sequence }: StoredEntry, key: StateKey): Wrong {
   return wrong(
-    stored.sequence,
+    sequence,
     'STATE_ITEM_DIFFERS',
-    `the state item ${differing} is not what entry ${stored.sequence} made it`,
+    `the state item ${key} is not what entry ${sequence} made it`,
   );
+}
+
+function linkOf({ sequence, digest }: StoredEntry): Link {
+  return { sequence, digest };
+}
+
+/** What the head item says beside the chain that came out; undefined: the same. */
+function flawOfHead(head: Head, chain: ChainHead): string | undefined {
+  if (head.digest !== chain.digest)
+    return `the head names the digest ${head.digest}; it comes out to ${chain.digest}`;
+  if (head.timestamp !== chain.timestamp)
+    return `the head is of ${head.timestamp}; its entry is of ${chain.timestamp}`;
+  if (
+    head.tower.length !== chain.tower.length ||
+    !head.tower.every((link, index) => sameLink(link, chain.tower[index]))
+  )
+    return 'the tower of the head is not the one that its entries lead to';
+  const { configuration } = chain;
+  if (
+    !sameLink(head.configuration, configuration) ||
+    head.configuration.peers.join() !== configuration.peers.join()
+  )
+    return `the head names another peer list than entry ${configuration.sequence} put in force`;
+  return undefined;
 }

@@ -79,6 +79,22 @@ function storedEntry(staged: StagedEntry, checkpoint: Compact | undefined): Stor
   };
 }
 
+/**
+ * Through which entry this instance must bring the peer what it lacks; 0: nothing. Whoever leads
+ * owes its mirrors everything, also where its key was not known as its own when the list changed.
+ */
+export function owedThrough(
+  head: Head,
+  self: readonly CertificateId[],
+  peer: CertificateId,
+): number {
+  const { configuration, duties, sequence } = head;
+  const leads = self.includes(leadOf(configuration));
+  if (leads && configuration.peers.includes(peer)) return sequence;
+  const duty = duties[peer] ?? 0;
+  return duty === 'open' ? sequence : duty;
+}
+
 interface ListChange {
   readonly self: readonly CertificateId[];
   /** Absent at entry 1. */

@@ -7,7 +7,7 @@ import { limits } from '../ledger/limits.ts';
 import { readTransaction, type UploadDocument } from '../ledger/transaction.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
 import { type FetchPorts, fetchContent } from './fetch-content.ts';
-import { flawOfRun } from './own-copy.ts';
+import { flawOfCheckpoint, flawOfRun } from './own-copy.ts';
 import type { Confirmation, Head, LedgerStore, Progress, StoredEntry } from './ports.ts';
 import { type ConflictPorts, reportConflict } from './report-conflict.ts';
 
@@ -18,7 +18,8 @@ import { type ConflictPorts, reportConflict } from './report-conflict.ts';
  * 1. Read on from what was verified before, a page at a time; re-digest entries, transactions and
  *    details, and follow the links.  What no longer is what it was opens a conflict on oneself.
  * 2. For each document version see that its bytes are held, or fetch them if that is allowed.
- * 3. Sign a confirmation of the last checkpointed head below the first thing missing.
+ * 3. Sign a confirmation of the last checkpointed head below the first thing missing, if the
+ *    checkpoint stored with it is the lead's over the digest computed here.
  * 4. Store it with its place in the log of statements, in one write.  A crash before it loses
  *    nothing: the same is verified and signed again.
  * 5. Note how far it came.  A crash before it repeats the reading.
@@ -57,18 +58,28 @@ export async function confirm(
   const progress = (await ports.store.progress(registryId)) ?? newProgress(registryId);
   const walk = await verifyOn(ports, head, progress, bounds);
   if (walk.flaw !== undefined) return tampered(ports, head, walk.flaw);
-  const { confirmable } = walk;
-  let confirmation: OwnConfirmation | undefined;
-  if (
-    confirmable !== undefined &&
-    confirmable.sequence > progress.confirmedThrough &&
-    (await isPeerThere(ports, head, confirmable))
-  )
-    confirmation = await signConfirmation(ports, head, confirmable);
+  const signed = await confirmHead(ports, head, walk.confirmable, progress);
+  if (typeof signed === 'string')
+    return tampered(ports, head, { sequence: walk.verifiedThrough, detail: signed });
   await noteProgress(ports, progress, walk);
-  if (confirmation !== undefined) return { outcome: 'confirmed', confirmation };
+  if (signed !== undefined) return { outcome: 'confirmed', confirmation: signed };
   if (walk.missing !== undefined) return { outcome: 'bytes-missing', ...walk.missing };
   return { outcome: 'nothing' };
+}
+
+/** Signs what can be confirmed and is not yet; or the sentence that says what is wrong with it. */
+async function confirmHead(
+  ports: ConfirmPorts,
+  head: Head,
+  confirmable: Confirmable | undefined,
+  progress: Progress,
+): Promise<OwnConfirmation | string | undefined> {
+  if (confirmable === undefined || confirmable.sequence <= progress.confirmedThrough)
+    return undefined;
+  const flaw = flawOfCheckpoint(head, confirmable);
+  if (flaw !== undefined) return flaw;
+  if (!(await isPeerThere(ports, head, confirmable))) return undefined;
+  return signConfirmation(ports, head, confirmable);
 }
 
 function newProgress(registryId: RegistryId): Progress {
@@ -98,8 +109,11 @@ async function verifyOn(
     const from = walk.verifiedThrough + 1;
     const count = Math.min(limits.pageMax, until - walk.verifiedThrough);
     const run = await ports.store.entries(head.registryId, head.copy, { from, count });
-    const detail = run.length === 0 ? `entry ${from} is missing` : flawOfRun(run, previous);
-    if (detail !== undefined) return { ...walk, flaw: { sequence: from, detail } };
+    const flaw =
+      run.length === 0
+        ? { sequence: from, detail: `entry ${from} is missing` }
+        : flawOfRun(run, previous);
+    if (flaw !== undefined) return { ...walk, flaw };
     walk = await verifyBytes(ports, walk, run, bounds.fetch);
     if (walk.missing !== undefined) return walk;
     previous = run.at(-1);
@@ -159,14 +173,17 @@ function isConfirmable(
   return !self.has(read.entry.lead) || !self.has(after);
 }
 
-/** A joiner that is catching up has no say about the time before it was a peer. */
+/**
+ * A joiner that is catching up has no say about the time before it was a peer, nor has a new key
+ * about the time before the list named it: every receiver would refuse what it signs.
+ */
 async function isPeerThere(
   { store, signer }: ConfirmPorts,
   head: Head,
   { sequence }: Confirmable,
 ): Promise<boolean> {
   const peers = await peersAround(store, head, await commitHolding(store, head, sequence));
-  return signer.knownIds.some((id) => peers.has(id));
+  return peers.has(signer.certificateId);
 }
 
 async function bytesMissing(
@@ -190,7 +207,7 @@ async function signConfirmation(
   { store, signer, clock }: ConfirmPorts,
   head: Head,
   confirmable: Confirmable,
-): Promise<OwnConfirmation> {
+): Promise<OwnConfirmation | string> {
   const now = new Date(clock.now()).toISOString();
   const statement = signer.sign(
     confirmationOf({
@@ -214,7 +231,7 @@ async function signConfirmation(
   };
   const outcome = await store.putConfirmation(head.registryId, confirmation, 'own');
   if (outcome === 'contradicts')
-    throw new Error(`entry ${confirmable.sequence} was confirmed here with another digest`);
+    return `entry ${confirmable.sequence} was confirmed here before with another digest`;
   if (outcome === 'stored') return { statement, checkpoint };
   // Somebody else of this instance was first: what is stored is what counts.
   const stored = await store.firstConfirmationCovering(
@@ -229,12 +246,23 @@ async function signConfirmation(
 }
 
 const BACKOFF_FIRST_MS = 2_000;
-const BACKOFF_MAX_MS = 300_000;
+export const BACKOFF_MAX_MS = 300_000;
+
+/** What is kept of a reason: others may have written it. */
+export const REASON_CHARACTERS_MAX = 500;
 
 /** When to try again after so many failures in a row: doubling, at most five minutes. */
 export function nextAttempt(now: number, failures: number): string {
   const delay = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (failures - 1));
   return new Date(now + delay).toISOString();
+}
+
+/** Whether a failure says that its next attempt is still to come. */
+export function isParked(
+  failed: { readonly nextAttemptAt?: string } | undefined,
+  now: number,
+): boolean {
+  return failed?.nextAttemptAt !== undefined && Date.parse(failed.nextAttemptAt) > now;
 }
 
 async function noteProgress(
@@ -258,7 +286,7 @@ async function noteProgress(
     confirmedThrough,
     failures,
     nextAttemptAt: nextAttempt(clock.now(), failures),
-    lastError: missing.reason,
+    lastError: missing.reason.slice(0, REASON_CHARACTERS_MAX),
   });
 }
 

@@ -17,7 +17,6 @@
  * is a confirmation; the backlinks carry it to all entries before. Every stored confirmation is
  * there that counts: by who was a mirror there.
  */
-import { leadOf } from '../ledger/chain.ts';
 import { ConfirmingPeers } from '../ledger/confirming-peers.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import type { Compact } from '../ledger/jws.ts';

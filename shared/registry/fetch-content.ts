@@ -2,7 +2,7 @@ import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import type { UploadDocument } from '../ledger/transaction.ts';
 import { type KnowPeerPorts, knowPeer } from './know-peer.ts';
 import { readMessage, schemas } from './messages.ts';
-import type { BlobStore, Head } from './ports.ts';
+import type { BlobStore, Head, PutBytesOutcome } from './ports.ts';
 
 /**
  * A mirror gets the bytes of a version: first from the entry's lead, then from every peer that
@@ -72,9 +72,24 @@ async function fetchFrom(
   if (answer.status !== 200) return `answered ${answer.status}`;
   const message = readMessage(schemas.contentAnswer, answer.body);
   if (message.outcome === 'refused') return `answered what is no address: ${message.detail}`;
-  const bytes = await transport.download(message.value.url);
-  if (bytes === undefined) return 'the address it gave has no bytes';
-  const outcome = await blobs.put({ contentDigest, size }, bytes);
+  return take({ blobs, transport }, { contentDigest, size }, message.value.url);
+}
+
+/** Downloads into the own bucket; a transfer that breaks is this source's failure and no more. */
+async function take(
+  { blobs, transport }: Pick<FetchPorts, 'blobs' | 'transport'>,
+  content: WantedContent['upload'],
+  url: string,
+): Promise<string | undefined> {
+  let outcome: PutBytesOutcome;
+  try {
+    const bytes = await transport.download(url);
+    if (bytes === undefined) return 'the address it gave has no bytes';
+    outcome = await blobs.put(content, bytes);
+  } catch {
+    // The error's own words may hold the address, which gives access.
+    return 'the transfer of the bytes broke off';
+  }
   switch (outcome) {
     case 'stored':
     case 'held':

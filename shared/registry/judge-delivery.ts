@@ -52,7 +52,8 @@ export function judgeCommit(
   let reached = checkpoint.statement.digest;
   for (let index = commit.entries.length - 1; index >= 0; index -= 1) {
     const sequence = first + index;
-    const judged = judgeEntry(commit.entries[index] as CarriedEntry, sequence, reached);
+    const carried = commit.entries[index] as CarriedEntry;
+    const judged = judgeEntry(carried, { registryId, sequence, reached });
     if (judged.outcome === 'malformed') return judged;
     if (judged.outcome === 'flawed')
       return { outcome: 'judged', checkpoint, first, entries: [], flaw: judged };
@@ -68,7 +69,17 @@ type JudgedOutcome =
   | ({ readonly outcome: 'flawed' } & Flaw)
   | Malformed;
 
-function judgeEntry(carried: CarriedEntry, sequence: number, reached: Digest): JudgedOutcome {
+/** Where the walk back from the checkpoint has come to. */
+interface Expected {
+  readonly registryId: RegistryId;
+  readonly sequence: number;
+  readonly reached: Digest;
+}
+
+function judgeEntry(
+  carried: CarriedEntry,
+  { registryId, sequence, reached }: Expected,
+): JudgedOutcome {
   const bytes = Buffer.from(carried.entry);
   const digest = digestOf(bytes);
   if (digest !== reached)
@@ -88,6 +99,10 @@ function judgeEntry(carried: CarriedEntry, sequence: number, reached: Digest): J
   if (read.outcome === 'refused') return flawed(read);
   if (read.entry.sequence !== sequence)
     return flawed(refuse('SEQUENCE_NOT_NEXT', `entry ${sequence} says ${read.entry.sequence}`));
+  if (read.entry.registryId !== registryId)
+    return flawed(
+      refuse('REGISTRY_DIFFERS', `entry ${sequence} is of registry ${read.entry.registryId}`),
+    );
   const transactionBytes = Buffer.from(carried.transaction);
   if (digestOf(transactionBytes) !== read.entry.transactionDigest)
     return malformed(

@@ -58,8 +58,8 @@ async function checkNewLead(
   transaction: ReconfigurePeers,
 ): Promise<Refused | undefined> {
   const lead = leadOf(transaction);
-  if (head === undefined || signer.knownIds.includes(lead)) return undefined;
-  if (!head.configuration.peers.includes(lead))
+  if (signer.knownIds.includes(lead)) return undefined;
+  if (head === undefined || !head.configuration.peers.includes(lead))
     return refuse(
       'NEW_LEAD_BEHIND',
       `${lead} is no peer yet: add it as a mirror, wait until it has confirmed, then hand over`,

@@ -25,7 +25,15 @@ const commitSchema = z.strictObject({
 });
 
 const deliverySchema = z.strictObject({
-  commits: z.array(commitSchema).min(1).max(limits.deliveryEntriesMax),
+  commits: z
+    .array(commitSchema)
+    .min(1)
+    .max(limits.deliveryEntriesMax)
+    .refine(
+      (commits) =>
+        commits.reduce((sum, { entries }) => sum + entries.length, 0) <= limits.deliveryEntriesMax,
+      `expected at most ${limits.deliveryEntriesMax} entries`,
+    ),
   format: z.literal('registry/delivery/v1'),
   registryId: digestSchema,
 });

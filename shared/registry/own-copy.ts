@@ -3,6 +3,7 @@ import { checkCheckpoint } from '../ledger/checkpoint.ts';
 import { digestOf } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import { limits } from '../ledger/limits.ts';
+import { listBroughtBy } from './configuration-at.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
 
 /**
@@ -37,24 +38,31 @@ function flawOfDetails({ sequence, transaction, details }: StoredEntry): string 
 /** Whether consecutive stored entries are sound and each links to the one before. */
 export function flawOfRun(
   run: readonly StoredEntry[],
-  before: { readonly sequence: number; readonly digest: string } | undefined,
-): string | undefined {
+  before: Pick<StoredEntry, 'sequence' | 'digest'> | undefined,
+): { readonly sequence: number; readonly detail: string } | undefined {
   let previous = before;
   for (const stored of run) {
-    const flaw = flawOfStored(stored);
-    if (flaw !== undefined) return flaw;
-    const read = readEntry(stored.entry);
-    const nearest = read.outcome === 'read' ? read.entry.backlinks[0] : undefined;
-    if (previous !== undefined && nearest?.digest !== previous.digest)
-      return `entry ${stored.sequence} does not link to entry ${previous.sequence} as it is stored`;
+    const detail = flawOfStored(stored) ?? flawOfNearestLink(stored, previous);
+    if (detail !== undefined) return { sequence: stored.sequence, detail };
     previous = stored;
   }
   return undefined;
 }
 
+function flawOfNearestLink(
+  { sequence, entry }: StoredEntry,
+  previous: Pick<StoredEntry, 'sequence' | 'digest'> | undefined,
+): string | undefined {
+  const read = readEntry(entry);
+  const nearest = read.outcome === 'read' ? read.entry.backlinks[0] : undefined;
+  if (previous === undefined || nearest?.digest === previous.digest) return undefined;
+  return `entry ${sequence} does not link to entry ${previous.sequence} as it is stored`;
+}
+
 /**
  * Whether this instance's own copy around `sequence` is intact: from its next stored checkpoint,
- * whose signature is checked, down to the entry, and the tower of the head. Undefined: intact.
+ * whose signature is checked, down to the entry, and what the head says of the entries. Undefined:
+ * intact.
  */
 export async function flawOfOwnCopy(
   store: LedgerStore,
@@ -67,13 +75,18 @@ export async function flawOfOwnCopy(
   if (end === -1) return `no checkpointed entry is stored from entry ${sequence} on`;
   const run = following.slice(0, end + 1);
   return (
-    flawOfRun(run, undefined) ??
+    flawOfRun(run, undefined)?.detail ??
     flawOfCheckpoint(head, run.at(-1) as StoredEntry) ??
-    (await flawOfTower(store, head))
+    (await flawOfTower(store, head)) ??
+    (await flawOfHead(store, head))
   );
 }
 
-function flawOfCheckpoint(head: Head, last: StoredEntry): string | undefined {
+/** Whether the checkpoint stored with an entry is its lead's, over what the entry comes out to. */
+export function flawOfCheckpoint(
+  head: Pick<Head, 'registryId'>,
+  last: StoredEntry,
+): string | undefined {
   const read = readEntry(last.entry);
   if (read.outcome === 'refused' || last.checkpoint === undefined) return 'no checkpointed entry';
   const checked = checkCheckpoint(last.checkpoint, {
@@ -98,4 +111,25 @@ async function flawOfTower(store: LedgerStore, head: Head): Promise<string | und
       return `the head names ${link.digest} for entry ${link.sequence}, stored is ${stored.digest}`;
   }
   return undefined;
+}
+
+/** The rest that checking a next entry takes from the head: its time and the peer list in force. */
+async function flawOfHead(store: LedgerStore, head: Head): Promise<string | undefined> {
+  const { registryId, copy, sequence, configuration } = head;
+  const [newest] = await store.entries(registryId, copy, { from: sequence, count: 1 });
+  if (newest === undefined || !sameLink(newest, head))
+    return `the head names ${head.digest} for entry ${sequence}, stored is ${newest?.digest}`;
+  const read = readEntry(newest.entry);
+  if (read.outcome === 'refused') return read.detail;
+  if (read.entry.timestamp !== head.timestamp)
+    return `the head is of ${head.timestamp}, its entry ${sequence} of ${read.entry.timestamp}`;
+  const inForce = listBroughtBy(newest) === undefined ? read.entry.configuration : head;
+  const [bringing] = await store.entries(registryId, copy, {
+    from: configuration.sequence,
+    count: 1,
+  });
+  const brought = bringing === undefined ? undefined : listBroughtBy(bringing)?.peers;
+  if (sameLink(inForce, configuration) && brought?.join() === configuration.peers.join())
+    return undefined;
+  return `the head names another peer list than entry ${sequence} was appended under`;
 }

@@ -280,7 +280,10 @@ export type PeerAnswer =
       readonly body: Uint8Array;
       readonly retryAfterSeconds?: number;
     }
-  /** No answer from that very peer: nothing of the body was sent unless `reason` is a time-out. */
+  /**
+   * No answer from that very peer. The body may have been sent, and may still have its effect, where
+   * the reason is a time-out, a redirect, a broken connection or too large an answer.
+   */
   | { readonly outcome: 'unreachable'; readonly reason: string };
 
 /**
@@ -296,7 +299,7 @@ export interface PeerTransport {
 /** This instance's key. Synchronous: nothing else runs between building and signing. */
 export interface Signer {
   readonly certificateId: CertificateId;
-  /** All ids this instance has had, the present one included. */
+  /** All ids of this instance: former ones, the present one, and the next during a renewal. */
   readonly knownIds: readonly CertificateId[];
   /** JWS compact over the statement's canonical bytes (protocol section 2). */
   sign(statement: Statement): Compact;

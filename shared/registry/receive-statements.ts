@@ -6,13 +6,14 @@ import { commitHolding, peersAround } from './configuration-at.ts';
 import type { Statements } from './messages.ts';
 import { flawOfOwnCopy } from './own-copy.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
-import { type ConflictPorts, reportConflict } from './report-conflict.ts';
+import { type ConflictPorts, reportConflict, reportRollback } from './report-conflict.ts';
 
 /**
  * Every peer keeps every confirmation: protocol section 6.
  *
  * 1. Read both signatures: the mirror's and the lead's checkpoint of the same head.
- * 2. What runs ahead of the own head is sent back for later.
+ * 2. What runs ahead of the own head is sent back for later; if this instance itself signed the
+ *    checkpoint there, it was restored to an older state, and stops.
  * 3. Hold the signers against the lists in force there, and the digest against the own copy. What
  *    the lead signed differently opens a conflict; the statement is its evidence.
  * 4. Store it once.  A crash before it: it comes again.
@@ -70,7 +71,11 @@ export async function receiveOne(
   const head = await store.head(registryId);
   if (head === undefined) return { outcome: 'unknown-registry' };
   const { sequence } = read.confirmation.statement;
-  if (sequence > head.sequence) return { outcome: 'ahead', head: head.sequence };
+  if (sequence > head.sequence) {
+    const rolledBack = await reportRollback(ports, head, read.checkpoint);
+    if (rolledBack !== undefined) return { outcome: 'in-conflict', conflicts: [rolledBack] };
+    return { outcome: 'ahead', head: head.sequence };
+  }
   const commit = await commitHolding(store, head, sequence);
   const foreign = await signerFlaw(store, head, commit, read);
   if (foreign !== undefined) return foreign;

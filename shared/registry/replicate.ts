@@ -5,9 +5,16 @@ import { type ConfirmPorts, confirm, type OwnConfirmation } from './confirm.ts';
 import { type JudgedCommit, judgeCommit } from './judge-delivery.ts';
 import type { Delivery } from './messages.ts';
 import { flawOfOwnCopy } from './own-copy.ts';
-import type { Alarms, Head, LedgerStore, Random } from './ports.ts';
-import { type ConflictPorts, reportConflict } from './report-conflict.ts';
-import { checkCommits, commitsOfOneWrite, readOwnSide } from './store-commits.ts';
+import { flawOfOwnState } from './own-state.ts';
+import type { Alarms, Head, LedgerStore, Random, StateRead } from './ports.ts';
+import { type ConflictPorts, reportConflict, reportRollback } from './report-conflict.ts';
+import {
+  checkCommits,
+  commitsOfOneWrite,
+  type OwnSide,
+  readOwnSide,
+  readSettled,
+} from './store-commits.ts';
 
 /**
  * A mirror receives a delivery: protocol section 6.
@@ -63,8 +70,7 @@ export async function receiveDelivery(
       return malformed(ports, registryId, caller, refuse('SEQUENCE_NOT_NEXT', 'commits have gaps'));
     commits.push(judged);
   }
-  const evidence = Buffer.from(JSON.stringify(delivery));
-  const arrival = { registryId, caller, commits, evidence };
+  const arrival = { registryId, caller, commits, delivery };
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     if (attempt > 0)
       await ports.clock.wait(Math.floor(ports.random.fraction() * 20 * 2 ** attempt));
@@ -78,7 +84,7 @@ interface Arrival {
   readonly registryId: RegistryId;
   readonly caller: CertificateId;
   readonly commits: readonly JudgedCommit[];
-  readonly evidence: Uint8Array;
+  readonly delivery: Delivery;
 }
 
 async function attemptDelivery(
@@ -89,6 +95,8 @@ async function attemptDelivery(
   const head = await ports.store.head(registryId);
   const barred = head === undefined ? await barredFromFirst(ports, arrival) : barredFromNext(head);
   if (barred !== undefined) return barred;
+  const lost = head === undefined ? undefined : await findRolledBack(ports, head, commits);
+  if (lost !== undefined) return lost;
   const next = (head?.sequence ?? 0) + 1;
   if ((commits[0]?.first ?? next) > next) return { outcome: 'gap', next: next as Sequence };
   if (head !== undefined) {
@@ -103,8 +111,8 @@ async function attemptDelivery(
       arrival.caller,
       refuse('COMMIT_NOT_ENDED', `a commit overlaps the head ${next - 1}`),
     );
-  const stored = await storeAll(ports, arrival, fresh);
-  return stored ?? answerHeld(ports, registryId);
+  const hindered = await storeAll(ports, arrival, fresh);
+  return hindered ?? answerHeld(ports, registryId);
 }
 
 /** Who may bring entry 1: the lead that it names, or the one that an invitation has proved. */
@@ -121,6 +129,8 @@ async function barredFromFirst(
   const listed = (invited ? invitation.peers : created)?.some((id) => signer.knownIds.includes(id));
   if (lead === undefined || listed !== true || (!invited && lead !== caller))
     return { outcome: 'uninvited' };
+  // A lead that lost its ledger must not lead on from whatever part of it somebody brings.
+  if (signer.knownIds.includes(lead)) return { outcome: 'uninvited' };
   return admits(lead) ? undefined : { outcome: 'not-admitted', lead };
 }
 
@@ -130,11 +140,24 @@ function barredFromNext(head: Head): ReplicateOutcome | undefined {
   return undefined;
 }
 
+/** An own checkpoint above the own head: this instance was restored to an older state. */
+async function findRolledBack(
+  ports: ReplicatePorts,
+  head: Head,
+  commits: readonly JudgedCommit[],
+): Promise<ReplicateOutcome | undefined> {
+  for (const { checkpoint } of commits) {
+    const conflictId = await reportRollback(ports, head, checkpoint);
+    if (conflictId !== undefined) return { outcome: 'in-conflict', conflicts: [conflictId] };
+  }
+  return undefined;
+}
+
 /** What was delivered for sequences that are held must be what is held. */
 async function compareHeld(
   ports: ReplicatePorts,
   head: Head,
-  { registryId, caller, commits, evidence }: Arrival,
+  { registryId, caller, commits, delivery }: Arrival,
 ): Promise<ReplicateOutcome | undefined> {
   const delivered = new Map<number, Digest>(
     commits.flatMap(({ entries, checkpoint }) => [
@@ -142,7 +165,7 @@ async function compareHeld(
       [checkpoint.statement.sequence as number, checkpoint.statement.digest] as const,
     ]),
   );
-  const first = commits[0]?.first ?? head.sequence + 1;
+  const first = Math.max(1, commits[0]?.first ?? head.sequence + 1);
   if (first > head.sequence) return undefined;
   const last = Math.min(head.sequence, commits.at(-1)?.checkpoint.statement.sequence ?? 0);
   const range = { from: first, count: last - first + 1 };
@@ -168,7 +191,7 @@ async function compareHeld(
       sequence: held.sequence,
       lead: signer as CertificateId,
       digests,
-      evidence,
+      delivery,
       detail,
     });
   }
@@ -184,38 +207,63 @@ async function storeAll(
   while (rest.length > 0) {
     const group = commitsOfOneWrite(rest);
     const outcome = await storeGroup(ports, arrival, group);
-    if (outcome !== 'stored') return outcome;
-    rest = rest.slice(group.length);
+    if (typeof outcome !== 'number') return outcome;
+    rest = rest.slice(outcome);
   }
   return undefined;
 }
 
+/** How many commits were stored; or why none was. */
 async function storeGroup(
   ports: ReplicatePorts,
-  { registryId, caller, evidence }: Arrival,
+  arrival: Arrival,
   group: readonly JudgedCommit[],
-): Promise<ReplicateOutcome | 'again' | 'stored'> {
+): Promise<ReplicateOutcome | 'again' | number> {
+  const { registryId, caller } = arrival;
   const read = await readOwnSide(ports.store, registryId, group);
   // Another delivery came first, or a conflict did: begin again from the head as it is now.
   if ((read.head?.sequence ?? 0) + 1 !== group[0]?.first) return 'again';
   if ((read.head?.openConflicts.length ?? 0) > 0) return 'again';
-  const tableId = await ports.store.tableId();
-  const own = { registryId, read, self: ports.signer.knownIds, tableId };
-  const check = checkCommits(own, group);
+  const check = checkCommits(await ownSide(ports, registryId, read), group);
+  // What is wrong in a later commit does not keep the sound ones before it from being stored.
+  if (check.outcome !== 'fits' && group.length > 1)
+    return storeGroup(ports, arrival, group.slice(0, 1));
   switch (check.outcome) {
     case 'malformed':
       return malformed(ports, registryId, caller, check.refused);
-    case 'disagrees': {
+    case 'disagrees':
       if (read.head === undefined) return malformed(ports, registryId, caller, check.refused);
-      const { kind, sequence, lead, refused } = check;
-      const digests = [read.head.digest, check.digest];
-      const detail = `${refused.code}: ${refused.detail}`;
-      return disagree(ports, read.head, { kind, sequence, lead, digests, evidence, detail });
-    }
+      return dispute(ports, arrival, group);
     case 'fits':
       noteSkew(ports, check.write.head);
-      return (await stored(ports.store, check.write)) ? 'stored' : 'again';
+      return (await stored(ports.store, check.write)) ? group.length : 'again';
   }
+}
+
+async function ownSide(
+  { store, signer }: ReplicatePorts,
+  registryId: RegistryId,
+  read: StateRead,
+): Promise<OwnSide> {
+  return { registryId, read, self: signer.knownIds, tableId: await store.tableId() };
+}
+
+/** Rules once more on what certainly belongs together; what then still disagrees is a conflict. */
+async function dispute(
+  ports: ReplicatePorts,
+  { registryId, delivery }: Arrival,
+  group: readonly JudgedCommit[],
+): Promise<ReplicateOutcome | 'again'> {
+  const read = await readSettled(ports.store, registryId, group);
+  if (read?.head === undefined || read.head.sequence + 1 !== group[0]?.first) return 'again';
+  const check = checkCommits(await ownSide(ports, registryId, read), group);
+  if (check.outcome !== 'disagrees') return 'again';
+  const { kind, sequence, lead, digests, refused, ruled } = check;
+  const ownFlaw =
+    ruled === undefined ? undefined : await flawOfOwnState(ports.store, read, ruled);
+  const detail = `${refused.code}: ${refused.detail}`;
+  const found = { kind, sequence, lead, digests, delivery, detail };
+  return disagree(ports, read.head, { ...found, ...(ownFlaw === undefined ? {} : { ownFlaw }) });
 }
 
 /** A rejected write is unknown: the next attempt reads the head and so finds out. */
@@ -245,21 +293,25 @@ interface Dispute {
   readonly sequence: number;
   readonly lead: CertificateId;
   readonly digests: readonly Digest[];
-  readonly evidence: Uint8Array;
+  readonly delivery: Delivery;
   readonly detail: string;
+  /** What was found wrong with the own state. */
+  readonly ownFlaw?: string;
 }
 
 /** Checks one's own side before accusing the lead; either way the registry stops here. */
 async function disagree(
   ports: ReplicatePorts,
   head: Head,
-  { kind, sequence, lead, digests, evidence, detail }: Dispute,
+  { kind, sequence, lead, digests, delivery, detail, ownFlaw }: Dispute,
 ): Promise<ReplicateOutcome> {
-  const own = await flawOfOwnCopy(ports.store, head, Math.min(sequence, head.sequence));
+  const at = Math.min(sequence, head.sequence);
+  const own = ownFlaw ?? (await flawOfOwnCopy(ports.store, head, at));
   const disagreement =
     own === undefined
       ? { kind, accused: lead, detail }
       : { kind: 'local-tampering' as const, accused: ports.signer.certificateId, detail: own };
+  const evidence = Buffer.from(JSON.stringify(delivery));
   const conflict = { ...disagreement, sequence, digests, evidence };
   const conflictId = await reportConflict(ports, head.registryId, conflict);
   return { outcome: 'in-conflict', conflicts: [conflictId] };

@@ -1,7 +1,17 @@
+import type { Checkpoint } from '../ledger/checkpoint.ts';
 import { type ConflictKind, conflictIdOf, conflictOf } from '../ledger/conflict.ts';
 import type { CertificateId, Digest, Sequence } from '../ledger/digest.ts';
 import { digestOf } from '../ledger/digest.ts';
-import type { Alarms, BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
+import type { ReadStatement } from '../ledger/jws.ts';
+import type {
+  Alarms,
+  BlobStore,
+  Clock,
+  Head,
+  LedgerStore,
+  OpenedConflict,
+  Signer,
+} from './ports.ts';
 
 /**
  * Recording a disagreement, protocol section 7.
@@ -60,15 +70,53 @@ export async function reportConflict(
     statement: signer.sign(statement),
     recordedAt: new Date(clock.now()).toISOString(),
   };
+  let unknown = false;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const head = await store.head(registryId);
     if (head === undefined) throw new Error(`no head of registry ${registryId} to block`);
-    const outcome = await store.openConflict(conflict, head);
-    if (outcome === 'lost-race') continue;
-    if (outcome === 'opened') raiseOpened(ports.alarms, conflictId, registryId, disagreement);
+    const outcome = await tryOpen(store, conflict, head);
+    unknown ||= outcome === 'unknown';
+    if (outcome === 'lost-race' || outcome === 'unknown') continue;
+    // Held after an unknown try: it was most likely this one that opened it, unheard.
+    if (outcome === 'opened' || unknown)
+      raiseOpened(ports.alarms, conflictId, registryId, disagreement);
     return conflictId;
   }
   throw new Error(`the conflict ${conflictId} could not be recorded: the head keeps moving`);
+}
+
+/** A rejected write is unknown: the next try finds out. */
+async function tryOpen(
+  store: LedgerStore,
+  conflict: OpenedConflict,
+  head: Head,
+): Promise<'opened' | 'held' | 'lost-race' | 'unknown'> {
+  try {
+    return await store.openConflict(conflict, head);
+  } catch {
+    return 'unknown';
+  }
+}
+
+/**
+ * A checkpoint that this instance itself signed, above its own head: what was released is not here
+ * any more, so the table was restored (protocol section 5). Undefined: it is no such checkpoint.
+ */
+export async function reportRollback(
+  ports: ConflictPorts,
+  head: Head,
+  { statement, compact }: ReadStatement<Checkpoint>,
+): Promise<Digest | undefined> {
+  const { signer, sequence, digest } = statement;
+  if (sequence <= head.sequence || !ports.signer.knownIds.includes(signer)) return undefined;
+  return reportConflict(ports, head.registryId, {
+    kind: 'lead-rollback',
+    sequence,
+    accused: ports.signer.certificateId,
+    digests: [digest],
+    evidence: Buffer.from(compact),
+    detail: `this instance signed entry ${sequence}, but holds only ${head.sequence} entries`,
+  });
 }
 
 function raiseOpened(
@@ -77,7 +125,8 @@ function raiseOpened(
   registryId: string,
   { kind, sequence, accused, digests, detail }: Disagreement,
 ): void {
-  const [expected = '', found = ''] = digests;
+  const found = digests.at(-1) ?? '';
+  const expected = digests.length > 1 ? (digests[0] ?? '') : '';
   const facts = { conflictId, registryId, kind, sequence, accused, expected, found, detail };
   alarms.raise('ConflictsOpened', facts);
   alarms.raise('OpenConflicts', facts);

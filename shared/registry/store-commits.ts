@@ -7,7 +7,7 @@ import {
   leadOf,
   sameLink,
 } from '../ledger/chain.ts';
-import type { CertificateId, RegistryId } from '../ledger/digest.ts';
+import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import { linkTo } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
@@ -26,14 +26,22 @@ export type CommitCheck =
   /** Signed by somebody who does not lead there, or by nobody: it accuses nobody. */
   | { readonly outcome: 'malformed'; readonly refused: Refused }
   /** The lead's own word, and it disagrees. */
-  | {
+  | ({
       readonly outcome: 'disagrees';
-      readonly kind: 'fork' | 'invalid-transaction';
-      readonly sequence: number;
       readonly lead: CertificateId;
-      readonly digest: JudgedEntry['read']['digest'];
-      readonly refused: Refused;
-    };
+    } & Objection);
+
+/** What is wrong with the lead's word. */
+interface Objection {
+  readonly kind: 'fork' | 'invalid-transaction';
+  /** Of the invalid entry; of a fork the place where two digests meet. */
+  readonly sequence: number;
+  /** The invalid entry's; of a fork the one held and the one that is linked to. */
+  readonly digests: readonly Digest[];
+  readonly refused: Refused;
+  /** The entry that was held against own state items, where the refusal may rest on those. */
+  readonly ruled?: JudgedEntry;
+}
 
 /** Leading commits of the list that one write can hold. */
 export function commitsOfOneWrite(commits: readonly JudgedCommit[]): JudgedCommit[] {
@@ -94,8 +102,11 @@ function checkCommit(
   const lead = chain === undefined ? firstLead(commit) : leadOf(chain.configuration);
   const foreign = signerFlaw(commit, lead);
   if (foreign !== undefined) return { outcome: 'malformed', refused: foreign };
-  if (commit.flaw !== undefined)
-    return { ...commit.flaw, outcome: 'disagrees', kind: 'invalid-transaction', lead };
+  if (commit.flaw !== undefined) {
+    const { sequence, digest, refused } = commit.flaw;
+    const objection = { kind: 'invalid-transaction', sequence, digests: [digest], refused } as const;
+    return { ...objection, outcome: 'disagrees', lead };
+  }
   for (const [index, judged] of commit.entries.entries()) {
     const last = index === commit.entries.length - 1;
     const checked = checkEntry(chain, view, judged, last);
@@ -127,67 +138,64 @@ function signerFlaw({ checkpoint }: JudgedCommit, lead: CertificateId): Refused 
 
 type EntryCheck =
   | { readonly outcome: 'fits'; readonly changes: StagedEntry['changes'] }
-  | {
-      readonly outcome: 'disagrees';
-      readonly kind: 'fork' | 'invalid-transaction';
-      readonly sequence: number;
-      readonly digest: JudgedEntry['read']['digest'];
-      readonly refused: Refused;
-    };
+  | ({ readonly outcome: 'disagrees' } & Objection);
 
 function checkEntry(
   chain: ChainHead | undefined,
   view: StateView,
-  { read, transaction }: JudgedEntry,
+  judged: JudgedEntry,
   lastOfCommit: boolean,
 ): EntryCheck {
+  const { read, transaction } = judged;
   const { sequence, resolves, subject } = read.entry;
-  const disagrees = (kind: 'fork' | 'invalid-transaction', refused: Refused): EntryCheck => ({
+  const invalid = (refused: Refused): EntryCheck => ({
     outcome: 'disagrees',
-    kind,
+    kind: 'invalid-transaction',
     sequence,
-    digest: read.digest,
+    digests: [read.digest],
     refused,
+    ruled: judged,
   });
   const misplaced = checkPlace(chain, read, transaction.transaction, transaction.digest);
-  if (misplaced !== undefined)
-    return disagrees(linksElsewhere(chain, read.entry) ? 'fork' : 'invalid-transaction', misplaced);
+  if (misplaced !== undefined) return forked(chain, read.entry, misplaced) ?? invalid(misplaced);
   const ruling = rule(chain, view, transaction.transaction, transaction.digest);
-  if (ruling.outcome === 'refused') return disagrees('invalid-transaction', ruling);
+  if (ruling.outcome === 'refused') return invalid(ruling);
   if (!sameLink(subject, ruling.subject))
-    return disagrees(
-      'invalid-transaction',
+    return invalid(
       refuse('SUBJECT_LINK_WRONG', `entry ${sequence} does not link to what it is about`),
     );
   if (resolves.length > 0)
-    return disagrees(
-      'invalid-transaction',
+    return invalid(
       refuse('RESOLVES_UNKNOWN', `entry ${sequence} names resolutions that nobody has sent`),
     );
   if (!lastOfCommit && chain !== undefined && handsOver(chain, transaction.transaction))
-    return disagrees(
-      'invalid-transaction',
+    return invalid(
       refuse('COMMIT_NOT_ENDED', `entry ${sequence} hands the lead over inside a commit`),
     );
   return { outcome: 'fits', changes: ruling.changesAt(linkTo(read)) };
 }
 
 /** Right places, other digests: an entry of another chain of the same lead. */
-function linksElsewhere(
+function forked(
   chain: ChainHead | undefined,
-  entry: JudgedEntry['read']['entry'],
-): boolean {
-  if (chain === undefined || entry.sequence !== chain.sequence + 1) return false;
-  const expected = backlinkSequences(entry.sequence);
-  return (
-    entry.backlinks.length === expected.length &&
-    entry.backlinks.every((link, index) => link.sequence === expected[index]) &&
-    (entry.backlinks.some((link) =>
-      chain.tower.some((own) => own.sequence === link.sequence && own.digest !== link.digest),
-    ) ||
-      (entry.configuration?.sequence === chain.configuration.sequence &&
-        entry.configuration.digest !== chain.configuration.digest))
+  { sequence, backlinks, configuration }: JudgedEntry['read']['entry'],
+  refused: Refused,
+): EntryCheck | undefined {
+  if (chain === undefined || sequence !== chain.sequence + 1) return undefined;
+  const expected = backlinkSequences(sequence);
+  if (backlinks.length !== expected.length) return undefined;
+  if (backlinks.some((link, index) => link.sequence !== expected[index])) return undefined;
+  const held = new Map<number, Digest>(
+    [...chain.tower, chain.configuration].map((own) => [own.sequence, own.digest]),
   );
+  const links = configuration === undefined ? backlinks : [...backlinks, configuration];
+  for (const link of links) {
+    const own = held.get(link.sequence);
+    if (own === undefined || own === link.digest) continue;
+    const digests = [own, link.digest];
+    return { outcome: 'disagrees', kind: 'fork', sequence: link.sequence, digests, refused };
+  }
+  return undefined;
 }
 
 /** The head of the registry and the state items for the commits. */
@@ -197,4 +205,24 @@ export function readOwnSide(
   commits: readonly JudgedCommit[],
 ): Promise<StateRead> {
   return store.read(registryId, stateKeysOfCommits(commits));
+}
+
+/**
+ * The same, certain not to mix times: the head and the items are no snapshot, and items that are
+ * newer or older than the head make a sound entry look wrong. Undefined: something was written
+ * meanwhile.
+ */
+export async function readSettled(
+  store: LedgerStore,
+  registryId: Head['registryId'],
+  commits: readonly JudgedCommit[],
+): Promise<StateRead | undefined> {
+  const before = await store.head(registryId);
+  const read = await readOwnSide(store, registryId, commits);
+  const after = await store.head(registryId);
+  const same = [read.head, after].every(
+    (head) =>
+      head?.digest === before?.digest && head?.conflictsVersion === before?.conflictsVersion,
+  );
+  return same ? read : undefined;
 }

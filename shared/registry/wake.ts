@@ -1,6 +1,18 @@
 import { leadOf } from '../ledger/chain.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
-import type { Clock, Cursor, Head, LedgerStore, Outbox, Progress, Signer } from './ports.ts';
+import { limits } from '../ledger/limits.ts';
+import { owedThrough } from './commit.ts';
+import { isParked } from './confirm.ts';
+import type {
+  Alarms,
+  Clock,
+  Cursor,
+  Head,
+  LedgerStore,
+  Outbox,
+  Progress,
+  Signer,
+} from './ports.ts';
 
 /**
  * Finds out what is due and pokes for it: the table is the outbox (protocol section 6). The fan-out
@@ -14,16 +26,20 @@ export interface WakePorts {
   readonly outbox: Outbox;
   readonly signer: Signer;
   readonly clock: Clock;
+  readonly alarms: Alarms;
 }
 
-/** Pokes whatever of one registry is due now. `occasion` separates pokes of different sweeps. */
+/**
+ * Pokes whatever of one registry is due now; its head. `occasion` separates pokes of different
+ * sweeps.
+ */
 export async function wake(
   { store, outbox, signer, clock }: WakePorts,
   registryId: RegistryId,
   occasion: string,
-): Promise<void> {
+): Promise<Head | undefined> {
   const head = await store.head(registryId);
-  if (head === undefined) return;
+  if (head === undefined) return undefined;
   const [cursors, log, progress] = await Promise.all([
     store.cursors(registryId),
     store.statementsHead(registryId),
@@ -33,22 +49,52 @@ export async function wake(
   const token = `${head.sequence}:${log}:${occasion}`;
   const byPeer = new Map(cursors.map((cursor) => [cursor.peer, cursor]));
   for (const peer of addressees(head, signer.knownIds))
-    if (isDue(head, log, peer, byPeer.get(peer)) && isTime(byPeer.get(peer), now))
-      await outbox.pokeDelivery(registryId, peer, token);
-  if (hasToVerify(head, progress, signer.knownIds) && isTime(progress, now))
+    if (isDue([head, log], signer.knownIds, byPeer.get(peer) ?? { peer }))
+      if (!isParked(byPeer.get(peer), now)) await outbox.pokeDelivery(registryId, peer, token);
+  if (hasToVerify(head, progress, signer.knownIds) && !isParked(progress, now))
     await outbox.pokeFetch(registryId, `${token}:${progress?.verifiedThrough ?? 0}`);
+  return head;
 }
 
-/** All registries of the instance, one after the other. */
+/**
+ * All registries of the instance, one after the other, and the alarm for each that is stopped by a
+ * conflict: it goes on until people have resolved it. What fails for one registry does not keep the
+ * others from being woken; it is thrown at the end.
+ */
 export async function wakeAll(ports: WakePorts, occasion: string): Promise<number> {
+  const errors: Error[] = [];
   let count = 0;
   let after: RegistryId | undefined;
-  for (;;) {
-    const page = await ports.store.registries(after, 100);
-    for (const registryId of page) await wake(ports, registryId, occasion);
+  do {
+    const page = await ports.store.registries(after, limits.pageMax);
+    for (const registryId of page) {
+      const error = await sweepOne(ports, registryId, occasion);
+      if (error !== undefined) errors.push(error);
+    }
     count += page.length;
     after = page.at(-1);
-    if (after === undefined) return count;
+  } while (after !== undefined);
+  const [first] = errors;
+  if (first === undefined) return count;
+  throw new AggregateError(
+    errors,
+    `${errors.length} of ${count} registries could not be woken; the first: ${first.message}`,
+  );
+}
+
+async function sweepOne(
+  ports: WakePorts,
+  registryId: RegistryId,
+  occasion: string,
+): Promise<Error | undefined> {
+  try {
+    const head = await wake(ports, registryId, occasion);
+    const open = head?.openConflicts ?? [];
+    if (open.length > 0)
+      ports.alarms.raise('OpenConflicts', { registryId, open: open.length, first: open[0] ?? '' });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error('unknown');
   }
 }
 
@@ -58,15 +104,16 @@ function addressees(head: Head, self: readonly CertificateId[]): CertificateId[]
   return [...all].filter((peer) => !self.includes(peer));
 }
 
-function isDue(head: Head, log: number, peer: CertificateId, cursor: Cursor | undefined): boolean {
-  const duty = head.duties[peer];
-  const until = duty === 'open' ? head.sequence : (duty ?? 0);
-  if (until > 0 && (cursor?.deliveredThrough ?? 0) < until) return true;
-  return head.configuration.peers.includes(peer) && (cursor?.statementsThrough ?? 0) < log;
-}
+type Served = Pick<Cursor, 'peer'> &
+  Partial<Pick<Cursor, 'deliveredThrough' | 'statementsThrough'>>;
 
-function isTime(parked: Pick<Cursor, 'nextAttemptAt'> | undefined, now: number): boolean {
-  return parked?.nextAttemptAt === undefined || Date.parse(parked.nextAttemptAt) <= now;
+function isDue(
+  [head, log]: readonly [Head, number],
+  self: readonly CertificateId[],
+  { peer, deliveredThrough = 0, statementsThrough = 0 }: Served,
+): boolean {
+  if (deliveredThrough < owedThrough(head, self, peer)) return true;
+  return head.configuration.peers.includes(peer) && statementsThrough < log;
 }
 
 /** A mirror has to re-read to its head; a lead that was promoted, to the hand-over. */

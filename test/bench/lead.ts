@@ -9,36 +9,28 @@ import { DynamoLedgerStore } from '../../shared/adapters/aws/dynamo-ledger-store
 import { createInstanceSigner } from '../../shared/adapters/instance-signer.ts';
 import { MemoryBlobStore } from '../../shared/adapters/memory/memory-blob-store.ts';
 import { systemClock, systemRandom } from '../../shared/adapters/system.ts';
-import { digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
+import { type CertificateId, digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
 import { type Draft, encodeTransaction, readTransaction } from '../../shared/ledger/transaction.ts';
-import { Appender } from '../../shared/registry/append.ts';
+import { Appender, type AppendPorts } from '../../shared/registry/append.ts';
 import type { Proposal } from '../../shared/registry/commit-plan.ts';
 import { testAuthority, testInstance } from '../certificate-authority.ts';
-import type { DynamoDbLocal } from '../dynamo-db-local.ts';
+import type { BenchDatabase } from './database.ts';
 
-/** Every version names these bytes: they need be at the lead only once. */
+/** Every version names these bytes, so the lead needs them only once. */
 const CONTENT = Buffer.from('the same bytes for every document of the benchmark');
 const content = { contentDigest: digestOf(CONTENT), size: CONTENT.length };
 
+/** A lead with two mirrors, which are known by their certificates and never called. */
 export class BenchLead {
-  readonly client: DynamoDBClient;
-  readonly tableName: string;
-  /** Requests so far, by the name of the operation: `TransactWriteItemsCommand`. */
+  /** Requests to the database so far, by the name of their command. */
   readonly requests = new Map<string, number>();
   /** What the last transaction wrote. */
   lastWrite: readonly TransactWriteItem[] = [];
   readonly #appender: Appender;
-  readonly #peers: readonly string[];
+  readonly #peers: readonly CertificateId[];
 
-  private constructor(
-    client: DynamoDBClient,
-    tableName: string,
-    appender: Appender,
-    peers: readonly string[],
-  ) {
-    this.client = client;
-    this.tableName = tableName;
-    this.#appender = appender;
+  private constructor(client: DynamoDBClient, ports: AppendPorts, peers: readonly CertificateId[]) {
+    this.#appender = new Appender(ports);
     this.#peers = peers;
     client.middlewareStack.add(
       (next, { commandName = '' }) =>
@@ -52,26 +44,26 @@ export class BenchLead {
     );
   }
 
-  /** A lead that knows two mirrors, with a table of its own. */
-  static async start(dynamoDb: DynamoDbLocal): Promise<BenchLead> {
-    const client = dynamoDb.client();
-    const tableName = await dynamoDb.createTable(client);
+  /** Makes it a table of its own. */
+  static async start(database: BenchDatabase): Promise<BenchLead> {
+    const client = database.client();
+    const tableName = `lead-${randomUUID()}`;
+    await database.createTable(tableName);
     const store = new DynamoLedgerStore({ client, tableName });
     const authority = testAuthority();
     const { keyPem: privateKeyPem, certificatePem } = testInstance(authority);
     const signer = createInstanceSigner({ privateKeyPem, certificatePem, formerIds: [] });
-    const mirrors = [testInstance(authority), testInstance(authority)];
-    for (const mirror of mirrors)
-      await store.putCertificate(
-        mirror.certificateId as typeof signer.certificateId,
-        mirror.certificatePem,
-      );
-    // Held in memory: what is measured is the ledger's database, not a bucket.
+    const peers = [signer.certificateId];
+    for (const mirror of [testInstance(authority), testInstance(authority)]) {
+      const id = mirror.certificateId as CertificateId;
+      await store.putCertificate(id, mirror.certificatePem);
+      peers.push(id);
+    }
+    // In memory: what is measured is the database of the ledger, not the bucket.
     const blobs = new MemoryBlobStore({ name: 'bench.example', clock: systemClock });
     await blobs.put(content, chunksOf(CONTENT));
     const ports = { store, blobs, signer, clock: systemClock, random: systemRandom };
-    const peers = [signer.certificateId, ...mirrors.map(({ certificateId }) => certificateId)];
-    return new BenchLead(client, tableName, new Appender(ports), peers);
+    return new BenchLead(client, ports, peers);
   }
 
   async createRegistry(): Promise<RegistryId> {
@@ -81,19 +73,19 @@ export class BenchLead {
     return creation.read.digest;
   }
 
-  /** Appends these together; throws where they are not appended. */
+  /** Appends these together. Throws where they are not appended. */
   async append(registryId: RegistryId, proposals: readonly Proposal[]): Promise<void> {
     const outcome = await this.#appender.append(registryId, proposals);
     if (outcome.outcome !== 'appended') throw new Error(JSON.stringify(outcome));
   }
 
-  /** Transactions written so far. */
+  /** Database transactions so far. */
   get transactions(): number {
     return this.requests.get('TransactWriteItemsCommand') ?? 0;
   }
 }
 
-/** First versions of so many new documents, as a request brings them. */
+/** First versions of so many new documents, parsed as a request's are. */
 export function uploads(count: number): Proposal[] {
   return Array.from({ length: count }, () =>
     proposalOf({
@@ -108,11 +100,11 @@ export function uploads(count: number): Proposal[] {
 }
 
 function proposalOf(draft: Draft): Proposal {
-  const details = { salt: systemRandom.hex(16), name: 'Grundriss Erdgeschoß' };
-  const encoded = encodeTransaction(draft, details);
-  const read = readTransaction(encoded.transaction);
+  const named = { salt: systemRandom.hex(16), name: 'Grundriss Erdgeschoß' };
+  const { transaction, details } = encodeTransaction(draft, named);
+  const read = readTransaction(transaction);
   if (read.outcome === 'refused') throw new Error(read.detail);
-  return { read, ...(encoded.details === undefined ? {} : { details: encoded.details }) };
+  return { read, ...(details === undefined ? {} : { details }) };
 }
 
 async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,0 +1,14 @@
+import { startDatabase } from './database.ts';
+import { BenchLead, uploads } from './lead.ts';
+import { Session } from 'node:inspector/promises';
+const db = await startDatabase(); const lead = await BenchLead.start(db); const reg = await lead.createRegistry();
+for (let i=0;i<300;i++) await lead.append(reg,uploads(1));
+const s=new Session(); s.connect(); await s.post('Profiler.enable'); await s.post('Profiler.setSamplingInterval',{interval:200});
+const ps=uploads(400).map(p=>[p]);
+await s.post('Profiler.start'); const x=performance.now();
+for (const p of ps) await lead.append(reg,p);
+const d=performance.now()-x; const {profile}:any=await s.post('Profiler.stop');
+const self=new Map<string,number>(); const byId=new Map(profile.nodes.map((n:any)=>[n.id,n]));
+profile.samples.forEach((id:any,i:number)=>{const n:any=byId.get(id); const u=n.callFrame.url; const key=n.callFrame.functionName==='(idle)'?'idle':n.callFrame.functionName==='(program)'?'program':n.callFrame.functionName==='(garbage collector)'?'gc':u.includes('/shared/')?'shared':u.includes('node_modules')?'sdk '+(/node_modules\/((@[^/]+\/)?[^/]+)/.exec(u)?.[1]):u.startsWith('node:')?'node':'other '+n.callFrame.functionName; self.set(key,(self.get(key)??0)+profile.timeDeltas[i]/1000);});
+console.log('per append ms',(d/400).toFixed(2)); for(const [k,v] of [...self].sort((a,b)=>b[1]-a[1])) console.log(k,(v/400).toFixed(3));
+await db.close();
