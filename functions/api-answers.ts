@@ -80,7 +80,8 @@ export function registryUnknown(): HttpResponse {
 export function inConflict(conflicts: readonly string[]): HttpResponse {
   return problem(
     'REGISTRY_IN_CONFLICT',
-    'the registry is stopped by a conflict until people have resolved it',
+    'the registry is stopped by a conflict until people have resolved it; ' +
+      'GET /v1/registries/{registryId}/conflicts says what disagrees',
     { members: { conflicts } },
   );
 }

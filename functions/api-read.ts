@@ -85,10 +85,22 @@ export const listEntries: Handler = (request) =>
             from: after + 1,
             count,
           });
-    const last = stored.at(-1)?.sequence ?? head.sequence;
+    const entries = withinBytes(stored);
+    const last = entries.at(-1)?.sequence ?? head.sequence;
     const next = last < head.sequence ? { next: String(last) } : {};
-    return answer(200, { entries: stored.map(entryBody), ...next });
+    return answer(200, { entries: entries.map(entryBody), ...next });
   });
+
+/** The first of the entries that one answer can hold: always at least one. */
+function withinBytes(stored: readonly StoredEntry[]): readonly StoredEntry[] {
+  let bytes = 0;
+  const end = stored.findIndex(({ entry, transaction, details, checkpoint }) => {
+    bytes += entry.length + transaction.length + (details?.length ?? 0);
+    bytes += checkpoint?.length ?? 0;
+    return bytes > limits.deliveryBytesMax;
+  });
+  return end === -1 ? stored : stored.slice(0, Math.max(1, end));
+}
 
 /** GET /v1/registries/{registryId}/entries/{sequence} */
 export const readOneEntry: Handler = (request) =>

@@ -4,7 +4,7 @@ import type { HttpHandler } from '../shared/http/http-stack.ts';
 import { answer, problem } from '../shared/http/problem.ts';
 import { readCertificate, verifyCertificate } from '../shared/ledger/certificate.ts';
 import { isDigest, type RegistryId } from '../shared/ledger/digest.ts';
-import { digestSchema, validate } from '../shared/ledger/schema.ts';
+import { digestSchema } from '../shared/ledger/schema.ts';
 import { sizeSchema } from '../shared/ledger/transaction.ts';
 import { Appender } from '../shared/registry/append.ts';
 import { appendAnswer, registryUnknown } from './api-answers.ts';
@@ -51,7 +51,7 @@ const uploadSchema = z.strictObject({ contentDigest: digestSchema, size: sizeSch
 
 /** POST /v1/uploads: where to PUT bytes, once and exactly these; or that they are here already. */
 export const requestUpload: Handler = async ({ instance, body }) => {
-  const valid = validate(uploadSchema, readJson(body));
+  const valid = readJson(uploadSchema, body);
   if (valid.outcome === 'refused') return problem(valid.code, valid.detail);
   const { contentDigest, size } = valid.value;
   const held = await instance.blobs.sizeOf(contentDigest);
@@ -69,10 +69,9 @@ const certificateSchema = z.strictObject({ certificatePem: z.string() });
 
 /** POST /v1/certificates: introduces an instance of the cluster, so that it can be a peer. */
 export const introduceInstance: Handler = async ({ instance, body }) => {
-  const valid = validate(certificateSchema, readJson(body));
+  const valid = readJson(certificateSchema, body);
   if (valid.outcome === 'refused') return problem(valid.code, valid.detail);
-  const pem = valid.value.certificatePem;
-  const read = readCertificate(pem);
+  const read = readCertificate(valid.value.certificatePem);
   if (read.outcome === 'refused') return problem('CERTIFICATE_REFUSED', read.reason);
   const { certificate } = read;
   if (certificate.endpoint === undefined)
@@ -80,7 +79,7 @@ export const introduceInstance: Handler = async ({ instance, body }) => {
   const now = new Date(instance.clock.now());
   const verified = verifyCertificate(certificate, instance.clusterCaPem, now);
   if (verified.outcome === 'refused') return problem('CERTIFICATE_REFUSED', verified.reason);
-  await instance.store.putCertificate(certificate.certificateId, pem);
+  await instance.store.putCertificate(certificate.certificateId, certificate.pem);
   const { certificateId, endpoint, subject } = certificate;
   return answer(200, { certificateId, endpoint, subject });
 };

@@ -11,6 +11,7 @@ import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
 import type { Route } from '../shared/http/routes.ts';
 import type { headSchema } from '../shared/ledger/checkpoint.ts';
 import { isDigest, type RegistryId } from '../shared/ledger/digest.ts';
+import type { Refused } from '../shared/ledger/errors.ts';
 import { buildInvitation, receiveInvitation } from '../shared/registry/invite.ts';
 import { readMessage, schemas } from '../shared/registry/messages.ts';
 import type { Head } from '../shared/registry/ports.ts';
@@ -88,9 +89,27 @@ function introducing(handler: Handler): Handler {
   };
 }
 
-const takeDelivery: Handler = async ({ instance, caller, parameters, body }) => {
+/** What nobody signed accuses nobody, but somebody should look at it. */
+function malformed(
+  { instance, caller, parameters }: Request,
+  code: 'DELIVERY_MALFORMED' | 'STATEMENT_MALFORMED',
+  refused: Refused,
+): HttpResponse {
+  const registryId = parameters['registryId'] ?? '';
+  const detail = `${refused.code}: ${refused.detail}`;
+  instance.alarms.raise('StatementsRefused', {
+    registryId,
+    peer: caller.certificateId,
+    code: refused.code,
+    detail: refused.detail,
+  });
+  return problem(code, detail);
+}
+
+const takeDelivery: Handler = async (request) => {
+  const { instance, caller, parameters, body } = request;
   const message = readMessage(schemas.delivery, body);
-  if (message.outcome === 'refused') return problem('DELIVERY_MALFORMED', message.detail);
+  if (message.outcome === 'refused') return malformed(request, 'DELIVERY_MALFORMED', message);
   if (message.value.registryId !== parameters['registryId']) return otherRegistry();
   const outcome = await receiveDelivery(instance, caller.certificateId, message.value);
   switch (outcome.outcome) {
@@ -117,9 +136,10 @@ const takeDelivery: Handler = async ({ instance, caller, parameters, body }) => 
   }
 };
 
-const takeInvitation: Handler = async ({ instance, parameters, body }) => {
+const takeInvitation: Handler = async (request) => {
+  const { instance, parameters, body } = request;
   const message = readMessage(schemas.invitation, body);
-  if (message.outcome === 'refused') return problem('DELIVERY_MALFORMED', message.detail);
+  if (message.outcome === 'refused') return malformed(request, 'DELIVERY_MALFORMED', message);
   if (message.value.registryId !== parameters['registryId']) return otherRegistry();
   const outcome = await receiveInvitation(instance, message.value);
   switch (outcome.outcome) {
@@ -130,13 +150,14 @@ const takeInvitation: Handler = async ({ instance, parameters, body }) => {
     case 'not-in-swarm':
       return problem('PEER_NOT_IN_SWARM', 'the invitation does not list this instance');
     case 'refused':
-      return problem('DELIVERY_MALFORMED', `${outcome.code}: ${outcome.detail}`);
+      return malformed(request, 'DELIVERY_MALFORMED', outcome);
   }
 };
 
-const takeStatements: Handler = async ({ instance, caller, parameters, body }) => {
+const takeStatements: Handler = async (request) => {
+  const { instance, caller, parameters, body } = request;
   const message = readMessage(schemas.statements, body);
-  if (message.outcome === 'refused') return problem('STATEMENT_MALFORMED', message.detail);
+  if (message.outcome === 'refused') return malformed(request, 'STATEMENT_MALFORMED', message);
   if (message.value.registryId !== parameters['registryId']) return otherRegistry();
   const outcome = await receiveStatements(instance, caller.certificateId, message.value);
   switch (outcome.outcome) {

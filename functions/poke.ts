@@ -10,22 +10,22 @@ const pokeSchema = z.object({ peer: certificateIdSchema.optional(), registryId: 
 export type Poke = z.output<typeof pokeSchema>;
 
 /**
- * Carries out each poke of a batch, one after the other. What throws is reported as failed, and so
- * is everything behind it in its group, so that a FIFO queue keeps its order.
+ * Carries out the pokes of a batch. Those that say the same are carried out once: a poke carries no
+ * data, and what is due is read after all of them were sent. Different ones run side by side, so
+ * that a peer that does not answer holds up nobody else. What throws is reported as failed; all
+ * pokes of a group say the same, so a FIFO queue keeps its order.
  */
 export async function eachPoke(
   event: SQSEvent,
   carryOut: (poke: Poke) => Promise<void>,
   log: Log,
 ): Promise<SQSBatchResponse> {
-  const failedGroups = new Set<string | undefined>();
+  const outcomes = new Map<string, Promise<boolean>>();
+  for (const record of event.Records)
+    if (!outcomes.has(record.body)) outcomes.set(record.body, succeeds(record, carryOut, log));
   const batchItemFailures: { itemIdentifier: string }[] = [];
-  for (const record of event.Records) {
-    const group = record.attributes.MessageGroupId;
-    if (!failedGroups.has(group) && (await succeeds(record, carryOut, log))) continue;
-    failedGroups.add(group);
-    batchItemFailures.push({ itemIdentifier: record.messageId });
-  }
+  for (const { body, messageId } of event.Records)
+    if ((await outcomes.get(body)) !== true) batchItemFailures.push({ itemIdentifier: messageId });
   return { batchItemFailures };
 }
 

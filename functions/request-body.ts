@@ -1,6 +1,8 @@
+import type * as z from 'zod';
 import { encodeCanonical, parseCanonical } from '../shared/ledger/canonical.ts';
 import { type Refused, refuse } from '../shared/ledger/errors.ts';
 import { limits } from '../shared/ledger/limits.ts';
+import { type Validated, validate } from '../shared/ledger/schema.ts';
 import { checkDetails, readTransaction } from '../shared/ledger/transaction.ts';
 import type { Proposal } from '../shared/registry/commit-plan.ts';
 
@@ -73,11 +75,21 @@ function readProposal(
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Plain JSON of a body that nobody hashes. */
-export function readJson(body: Uint8Array): unknown {
+/** A body that nobody hashes: plain JSON that fits the schema. */
+export function readJson<Schema extends z.ZodType>(
+  schema: Schema,
+  body: Uint8Array,
+): Validated<z.output<Schema>> {
+  if (body.length > limits.transactionBytesMax)
+    return refuse(
+      'TOO_LARGE',
+      `${body.length} bytes; at most ${limits.transactionBytesMax} are allowed`,
+    );
+  let value: unknown;
   try {
-    return JSON.parse(utf8.decode(body));
+    value = JSON.parse(utf8.decode(body));
   } catch {
-    return undefined;
+    return refuse('NOT_JSON', 'the body is not JSON in UTF-8; send an object as the API describes');
   }
+  return validate(schema, value);
 }

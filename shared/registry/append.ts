@@ -1,7 +1,7 @@
 import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import type { RefusalCode } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
-import { type StateKey, stateKeysOf } from '../ledger/state.ts';
+import { type StateKey, stateKeysOf, transactionKey } from '../ledger/state.ts';
 import { type AppendResult, appendResult } from './append-result.ts';
 import { CommitPlan, type PlanPorts, type Proposal } from './commit-plan.ts';
 import type { CommitWrite, LedgerStore, Random, StateRead } from './ports.ts';
@@ -40,11 +40,16 @@ export type AppendOutcome =
 
 interface Waiting {
   readonly proposals: readonly Proposal[];
+  /** After shared commits failed all their tries: one that cannot succeed must not spoil others. */
+  alone: boolean;
   readonly settle: (outcome: AppendOutcome) => void;
   readonly fail: (error: unknown) => void;
 }
 
 const ATTEMPTS_MAX = 8;
+const ATTEMPTS_ALONE_MAX = 4;
+/** Requests that may wait for one registry; more are sent away. */
+const WAITING_MAX = 1000;
 const BACKOFF_FIRST_MS = 15;
 const BACKOFF_MAX_MS = 1000;
 
@@ -62,10 +67,11 @@ export class Appender {
    */
   append(registryId: RegistryId, proposals: readonly Proposal[]): Promise<AppendOutcome> {
     return new Promise((settle, fail) => {
-      const waiting = { proposals, settle, fail };
+      const waiting = { proposals, alone: false, settle, fail };
       const queue = this.#queues.get(registryId);
       if (queue !== undefined) {
-        queue.push(waiting);
+        if (queue.length < WAITING_MAX) queue.push(waiting);
+        else settle(BUSY);
         return;
       }
       const started = [waiting];
@@ -82,7 +88,9 @@ export class Appender {
         queue.unshift(...batch.filter((_, index) => outcomes[index] === 'later'));
         for (const [index, waiting] of batch.entries()) {
           const outcome = outcomes[index];
-          if (outcome !== undefined && outcome !== 'later') waiting.settle(outcome);
+          if (outcome === undefined || outcome === 'later') continue;
+          if (outcome.outcome === 'failed') waiting.fail(outcome.error);
+          else waiting.settle(outcome);
         }
       } catch (error) {
         // The unexpected fails its own requests and no later one.
@@ -105,26 +113,40 @@ function takeBatch(queue: Waiting[]): Waiting[] {
     count += proposals.length;
     for (const { read, details } of proposals) bytes += read.bytes.length + (details?.length ?? 0);
     const full = count > limits.commitEntriesMax || bytes > limits.appendBytesMax;
-    if (batch.length > 0 && (full || added.some((id) => ids.has(id)))) break;
+    const apart = full || queue[0].alone || batch[0]?.alone || added.some((id) => ids.has(id));
+    if (batch.length > 0 && apart) break;
     for (const id of added) ids.add(id);
     batch.push(queue.shift() as Waiting);
   }
   return batch;
 }
 
-type Verdict = AppendOutcome | 'later' | 'staged';
+/** The unexpected, for one request only. */
+interface FailedRequest {
+  readonly outcome: 'failed';
+  readonly error: unknown;
+}
+
+/** `later`: nothing is known yet, it takes part in another commit. */
+type Settled = AppendOutcome | FailedRequest | 'later';
+type Verdict = Settled | 'staged';
+
+const BUSY = { outcome: 'busy', retryAfterSeconds: 1 } as const;
 
 async function appendBatch(
   ports: AppendPorts,
   registryId: RegistryId,
   batch: readonly Waiting[],
-): Promise<(AppendOutcome | 'later')[]> {
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+): Promise<Settled[]> {
+  const attemptsMax = batch[0]?.alone ? ATTEMPTS_ALONE_MAX : ATTEMPTS_MAX;
+  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     if (attempt > 0) await backOff(ports, attempt);
     const settled = await attemptBatch(ports, registryId, batch);
     if (settled !== 'again') return settled;
   }
-  return batch.map(() => ({ outcome: 'busy', retryAfterSeconds: 1 }));
+  if (batch.length === 1) return [BUSY];
+  for (const waiting of batch) waiting.alone = true;
+  return batch.map(() => 'later');
 }
 
 /** Full jitter: anything up to the exponential bound, so that racing processes spread out. */
@@ -137,18 +159,30 @@ async function attemptBatch(
   ports: AppendPorts,
   registryId: RegistryId,
   batch: readonly Waiting[],
-): Promise<(AppendOutcome | 'later')[] | 'again'> {
+): Promise<Settled[] | 'again'> {
   const read = await readState(ports, registryId, batch);
   if (read === 'unavailable') return 'again';
   const plan = new CommitPlan(ports, read);
   const verdicts: Verdict[] = [];
-  for (const { proposals } of batch) verdicts.push(await plan.add(registryId, proposals));
+  for (const { proposals } of batch) verdicts.push(await verdictOf(plan, registryId, proposals));
   const write = await plan.write(registryId);
   if (write !== undefined && (await tryCommit(ports.store, write)) !== 'stored') return 'again';
   return verdicts.map((verdict, index) => {
     if (verdict !== 'staged') return verdict;
     return { outcome: 'appended', result: resultOf(registryId, batch[index], write) };
   });
+}
+
+async function verdictOf(
+  plan: CommitPlan,
+  registryId: RegistryId,
+  proposals: readonly Proposal[],
+): Promise<Verdict> {
+  try {
+    return await plan.add(registryId, proposals);
+  } catch (error) {
+    return { outcome: 'failed', error };
+  }
 }
 
 async function readState(
@@ -161,10 +195,22 @@ async function readState(
     for (const { read } of proposals)
       for (const key of stateKeysOf(read.transaction)) keys.add(key);
   try {
-    return await store.read(registryId, [...keys]);
+    const read = await store.read(registryId, [...keys]);
+    // Some ids of an array found and others not: either it is repeated in part, or the read met
+    // the write that records all of it. What is read after that write shows the whole.
+    return isPartial(read, batch) ? await store.read(registryId, [...keys]) : read;
   } catch {
     return 'unavailable';
   }
+}
+
+function isPartial({ items }: StateRead, batch: readonly Waiting[]): boolean {
+  return batch.some(({ proposals }) => {
+    const found = proposals.filter(({ read }) =>
+      items.has(transactionKey(read.transaction.transactionId)),
+    );
+    return found.length > 0 && found.length < proposals.length;
+  });
 }
 
 /** A rejected write is unknown: the next attempt reads the transaction ids and so finds out. */

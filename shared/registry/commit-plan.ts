@@ -181,6 +181,12 @@ function idReused(proposal: Proposal | undefined, item: TransactionItem | undefi
       'TRANSACTION_ID_REUSED',
       `other transactions of this array are recorded, ${id} is not: repeat an array as it was`,
     );
+  if (item.transactionDigest === proposal?.read.digest)
+    return refuse(
+      'TRANSACTION_ID_REUSED',
+      `${id} is recorded as entry ${item.sequence}, but not beside the others of this array: ` +
+        'repeat an array as it was',
+    );
   return refuse(
     'TRANSACTION_ID_REUSED',
     `transaction id ${id} is entry ${item.sequence} with other content (${item.transactionDigest}); ` +

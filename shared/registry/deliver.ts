@@ -2,7 +2,8 @@ import { headSchema } from '../ledger/checkpoint.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { readStatement } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
-import { nextAttempt } from './confirm.ts';
+import { owedThrough } from './commit.ts';
+import { BACKOFF_MAX_MS, isParked, nextAttempt, REASON_CHARACTERS_MAX } from './confirm.ts';
 import { buildInvitation } from './invite.ts';
 import { type KnowPeerPorts, knowPeer } from './know-peer.ts';
 import {
@@ -14,7 +15,15 @@ import {
   type Statements,
   schemas,
 } from './messages.ts';
-import type { Cursor, Head, PeerAnswer, PeerOperation, PeerTransport, Random } from './ports.ts';
+import type {
+  Cursor,
+  Head,
+  PeerAnswer,
+  PeerOperation,
+  PeerTransport,
+  Random,
+  StoredEntry,
+} from './ports.ts';
 import { receiveOne } from './receive-statements.ts';
 import type { ConflictPorts } from './report-conflict.ts';
 
@@ -22,7 +31,8 @@ import type { ConflictPorts } from './report-conflict.ts';
  * Bringing one peer what it lacks, from a cursor: protocol section 6. The same verb serves the
  * normal path, the catch-up and the sweep.
  *
- * 1. Read the head and the cursor; without a cursor ask the peer for its head.
+ * 1. Read the head and the cursor; without a cursor ask the peer for its head. A peer that is
+ *    parked is left alone: an old poke must not make anybody wait for it again.
  * 2. Send whole commits from the cursor on, until the peer's duty is done or the turn is over.
  * 3. Send own statements from the log, likewise.
  * 4. Write the cursor: how far, or why not and when again.  A crash before it repeats a delivery,
@@ -35,14 +45,19 @@ export interface DeliverPorts extends ConflictPorts, KnowPeerPorts {
 }
 
 export type DeliverOutcome =
+  /** Nothing to do now. */
   | { readonly outcome: 'done' }
   /** The turn is over before the work is: to be poked again. */
   | { readonly outcome: 'more' }
   /** Failed; the cursor says when it is tried again. */
   | { readonly outcome: 'parked'; readonly reason: string; readonly nextAttemptAt: string };
 
-/** Requests of one turn: a turn ends well before the function's time-out. */
+/** Requests of one turn, and when its last one may begin: a turn ends before the function does. */
 const REQUESTS_MAX = 20;
+const TURN_MS_MAX = 20_000;
+
+/** So often a peer may ask to come again before that counts as a failure of its own. */
+const COME_AGAIN_MAX = 5;
 
 export async function deliver(
   ports: DeliverPorts,
@@ -52,31 +67,50 @@ export async function deliver(
   const { store } = ports;
   const head = await store.head(registryId);
   if (head === undefined) return { outcome: 'done' };
-  await knowPeer(ports, head, peer);
   const stored = await store.cursor(registryId, peer);
+  const begun = ports.clock.now();
+  if (isParked(stored, begun)) return { outcome: 'done' };
+  await knowPeer(ports, head, peer);
   let cursor: Cursor = stored ?? { registryId, peer, statementsThrough: 0, failures: 0 };
-  const turn = { invited: false };
+  const turn = { invited: false, corrected: false };
   for (let request = 0; request < REQUESTS_MAX; request += 1) {
+    if (ports.clock.now() - begun > TURN_MS_MAX) break;
     const step = await takeStep(ports, head, cursor, turn);
     if (step === 'done') {
       if (cursor !== stored || cursor.failures > 0) await store.putCursor(served(cursor));
       return { outcome: 'done' };
     }
-    if (step.outcome === 'failed') return park(ports, cursor, step);
-    cursor = { ...cursor, ...step.cursor };
+    if (step.outcome === 'failed') return park(ports, head, cursor, step);
+    cursor = movedOn(head, cursor, step.cursor);
   }
   await store.putCursor(served(cursor));
   return { outcome: 'more' };
 }
 
-/** One invitation a turn: a peer that then still knows nothing is not asked on and on. */
+/** Whatever a peer says that it holds: beyond the own head nothing was brought to it. */
+function movedOn(head: Head, cursor: Cursor, step: Partial<Cursor>): Cursor {
+  const moved = { ...cursor, ...step };
+  if (moved.deliveredThrough === undefined) return moved;
+  return { ...moved, deliveredThrough: Math.min(moved.deliveredThrough, head.sequence) };
+}
+
+/**
+ * One invitation and one correction a turn: a peer that then still knows nothing, or asks for other
+ * entries again, is not served on and on.
+ */
 async function takeStep(
   ports: DeliverPorts,
   head: Head,
   cursor: Cursor,
-  turn: { invited: boolean },
+  turn: { invited: boolean; corrected: boolean },
 ): Promise<Step> {
   const step = await nextStep(ports, head, cursor);
+  if (step !== 'done' && step !== 'uninvited' && step.outcome === 'corrected') {
+    if (turn.corrected)
+      return { outcome: 'failed', reason: 'it asks for other entries again and again' };
+    turn.corrected = true;
+    return { outcome: 'moved', cursor: { deliveredThrough: step.deliveredThrough } };
+  }
   if (step !== 'uninvited') return step;
   const invited = await invite(ports, head, cursor, turn.invited);
   turn.invited = true;
@@ -95,6 +129,12 @@ function served({ registryId, peer, deliveredThrough, statementsThrough }: Curso
 
 type Step = 'done' | { readonly outcome: 'moved'; readonly cursor: Partial<Cursor> } | Failed;
 
+/** The peer needs less or other entries than the cursor thought: it knows best. */
+interface Corrected {
+  readonly outcome: 'corrected';
+  readonly deliveredThrough: number;
+}
+
 interface Failed {
   readonly outcome: 'failed';
   readonly reason: string;
@@ -106,11 +146,10 @@ async function nextStep(
   ports: DeliverPorts,
   head: Head,
   cursor: Cursor,
-): Promise<Step | 'uninvited'> {
-  const duty = head.duties[cursor.peer];
-  const until = duty === 'open' ? head.sequence : (duty ?? 0);
+): Promise<Step | Corrected | 'uninvited'> {
+  const until = owedThrough(head, ports.signer.knownIds, cursor.peer);
   if (until > 0 && cursor.deliveredThrough === undefined) return askHead(ports, head, cursor);
-  if ((cursor.deliveredThrough ?? until) < until) return deliverCommits(ports, head, cursor);
+  if ((cursor.deliveredThrough ?? until) < until) return deliverCommits(ports, head, cursor, until);
   const present = head.configuration.peers.includes(cursor.peer);
   return present ? sendStatements(ports, head, cursor) : 'done';
 }
@@ -156,11 +195,12 @@ async function deliverCommits(
   ports: DeliverPorts,
   head: Head,
   cursor: Cursor,
-): Promise<Step | 'uninvited'> {
+  until: number,
+): Promise<Step | Corrected | 'uninvited'> {
   const from = (cursor.deliveredThrough ?? 0) + 1;
   const range = { from, count: limits.deliveryEntriesMax };
   const entries = await ports.store.entries(head.registryId, head.copy, range);
-  const commits = withinBytes(carriedCommits(entries));
+  const commits = withinBytes(carriedCommits(owed(entries, until)));
   if (commits.length === 0)
     return { outcome: 'failed', reason: `no whole commit is stored from entry ${from} on` };
   const { registryId } = head;
@@ -171,10 +211,17 @@ async function deliverCommits(
   const code = problemCode(answer);
   if (code === 'REGISTRY_UNINVITED' || code === 'PEER_NOT_IN_SWARM') return 'uninvited';
   const gap = readMessage(schemas.gap, answer.body);
-  // The peer needs less or other entries than the cursor thought: it knows best.
   if (answer.status === 409 && gap.outcome === 'valid' && gap.value.next !== from)
-    return { outcome: 'moved', cursor: { deliveredThrough: gap.value.next - 1 } };
+    return { outcome: 'corrected', deliveredThrough: gap.value.next - 1 };
   return failed(answer);
+}
+
+/** Up to the commit that holds the last entry owed: a former peer hears nothing beyond. */
+function owed(entries: readonly StoredEntry[], until: number): readonly StoredEntry[] {
+  const end = entries.findIndex(
+    ({ sequence, checkpoint }) => sequence >= until && checkpoint !== undefined,
+  );
+  return end === -1 ? entries : entries.slice(0, end + 1);
 }
 
 /** Leading commits that stay within one delivery's bytes; always at least one. */
@@ -260,16 +307,22 @@ function failed(answer: Answered): Failed {
 
 async function park(
   { store, clock, alarms }: DeliverPorts,
+  head: Head,
   cursor: Cursor,
-  { reason, retryAfterSeconds }: Failed,
+  { reason: said, retryAfterSeconds }: Failed,
 ): Promise<DeliverOutcome> {
-  const failures = cursor.failures + 1;
-  const nextAttemptAt =
-    retryAfterSeconds === undefined
-      ? nextAttempt(clock.now(), failures)
-      : new Date(clock.now() + retryAfterSeconds * 1000).toISOString();
-  await store.putCursor({ ...cursor, failures, nextAttemptAt, lastError: reason });
   const { registryId, peer } = cursor;
-  alarms.raise('PeerUnreachable', { registryId, peer, failures, reason });
+  const failures = cursor.failures + 1;
+  const reason = said.slice(0, REASON_CHARACTERS_MAX);
+  const asked = retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1000;
+  const nextAttemptAt =
+    asked === undefined
+      ? nextAttempt(clock.now(), failures)
+      : new Date(clock.now() + Math.min(asked, BACKOFF_MAX_MS)).toISOString();
+  await store.putCursor({ ...cursor, failures, nextAttemptAt, lastError: reason });
+  // A former peer may be gone for good, and one that is merely behind says when to come again.
+  const expected = asked !== undefined && failures <= COME_AGAIN_MAX;
+  if (head.configuration.peers.includes(peer) && !expected)
+    alarms.raise('PeerUnreachable', { registryId, peer, failures, reason });
   return { outcome: 'parked', reason, nextAttemptAt };
 }

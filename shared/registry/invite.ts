@@ -57,10 +57,10 @@ export async function receiveInvitation(
 ): Promise<InvitationOutcome> {
   const proved = proveList(invitation);
   if (proved.outcome === 'refused') return proved;
-  const { peers } = proved;
+  const { peers, everPeers } = proved;
   const lead = leadOf({ peers });
-  if (!peers.some((peer) => ports.signer.knownIds.includes(peer)))
-    return { outcome: 'not-in-swarm' };
+  // Whoever was removed meanwhile is still to be brought the entry that removes it.
+  if (!ports.signer.knownIds.some((id) => everPeers.has(id))) return { outcome: 'not-in-swarm' };
   if (!ports.admits(lead)) return { outcome: 'not-admitted', lead };
   await keepCertificates(ports, invitation.certificates);
   const { registryId } = invitation;
@@ -69,11 +69,17 @@ export async function receiveInvitation(
   return { outcome: 'accepted', lead };
 }
 
+interface Proved {
+  readonly outcome: 'proved';
+  readonly peers: readonly CertificateId[];
+  /** Of any of the lists. */
+  readonly everPeers: ReadonlySet<CertificateId>;
+}
+
 /** The list that the chain of configuration entries puts in force at its end. */
-function proveList(
-  invitation: Invitation,
-): { readonly outcome: 'proved'; readonly peers: readonly CertificateId[] } | Refused {
+function proveList(invitation: Invitation): Proved | Refused {
   const { registryId } = invitation;
+  const everPeers = new Set<CertificateId>();
   let newest: Listed | undefined;
   for (const carried of invitation.configurations) {
     const judged = judgeCommit(registryId, carried);
@@ -82,9 +88,12 @@ function proveList(
     const continued = continueThrough(registryId, newest, judged);
     if (continued.outcome === 'refused') return continued;
     newest = continued.list;
+    for (const { transaction } of judged.entries)
+      if ('peers' in transaction.transaction)
+        for (const peer of transaction.transaction.peers) everPeers.add(peer);
   }
   if (newest === undefined) return refuse('NOT_FIRST_ENTRY', 'the invitation holds no peer list');
-  return { outcome: 'proved', peers: newest.peers };
+  return { outcome: 'proved', peers: newest.peers, everPeers };
 }
 
 function continueThrough(
@@ -143,7 +152,10 @@ function continueList(
   return { outcome: 'continued', list: brought ?? before };
 }
 
-/** Certificates introduce peers; those that do not chain to the cluster CA are left out. */
+/**
+ * Certificates introduce peers; those that do not chain to the cluster CA are left out, and so are
+ * those of peers that are known: the inviter's may be older than what a peer itself has shown.
+ */
 async function keepCertificates(
   { store, clock, clusterCaPem }: InvitedPorts,
   pems: readonly string[],
@@ -151,6 +163,7 @@ async function keepCertificates(
   for (const pem of pems) {
     const read = readCertificate(pem);
     if (read.outcome === 'refused' || read.certificate.endpoint === undefined) continue;
+    if ((await store.certificate(read.certificate.certificateId)) !== undefined) continue;
     const verified = verifyCertificate(read.certificate, clusterCaPem, new Date(clock.now()));
     if (verified.outcome !== 'refused')
       await store.putCertificate(read.certificate.certificateId, pem);

@@ -1,6 +1,11 @@
 import { sameLink } from '../ledger/chain.ts';
-import { documentKey, type StateItem, type StateKey, stateKeysOf } from '../ledger/state.ts';
-import { transactionKey } from '../ledger/state.ts';
+import {
+  documentKey,
+  type StateItem,
+  type StateKey,
+  stateKeysOf,
+  transactionKey,
+} from '../ledger/state.ts';
 import { readTransaction, type UploadDocument } from '../ledger/transaction.ts';
 import type { JudgedEntry } from './judge-delivery.ts';
 import { flawOfStored } from './own-copy.ts';
@@ -46,7 +51,8 @@ async function flawOfItem(
 ): Promise<string | undefined> {
   const sequence = 'entry' in item ? item.entry.sequence : item.sequence;
   const stored = await entryAt(store, head, sequence);
-  if (stored === undefined) return `the state item ${key} names entry ${sequence}, which is missing`;
+  if (stored === undefined)
+    return `the state item ${key} names entry ${sequence}, which is missing`;
   const flaw = flawOfStored(stored);
   if (flaw !== undefined) return flaw;
   return isSaidBy(stored, key, item)

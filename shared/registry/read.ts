@@ -47,12 +47,14 @@ export async function entryConfirmations(
   stored: StoredEntry,
 ): Promise<EntryConfirmations> {
   const list = await listFor(ports.store, head, stored);
-  const confirmations = await confirmationsOf(ports.store, head.registryId, list, stored.sequence);
-  const mirrors = confirmations.filter(({ role }) => role === 'mirror');
+  const { store } = ports;
+  const confirmations = await confirmationsOf(store, head.registryId, list, stored.sequence);
+  const counted = countedUntil(await conflictSince(store, head));
+  const mirrors = counted(confirmations).filter(({ role }) => role === 'mirror');
   const by = mirrors.filter(({ confirmed }) => confirmed !== undefined).length;
   if (mirrors.length > 0 && by === mirrors.length)
     return { confirmations, status: { status: 'final' } };
-  const later = await finalSince(ports, head, stored.sequence);
+  const later = await finalSince(store, [head, stored.sequence], counted);
   if (later !== undefined) {
     const missing = mirrors.filter(({ confirmed }) => confirmed === undefined);
     const without = missing.map(({ peer }) => peer);
@@ -79,11 +81,31 @@ async function confirmationsOf(
   return Promise.all(covering);
 }
 
+/** When the first of the open conflicts was recorded here. */
+async function conflictSince(store: LedgerStore, head: Head): Promise<string | undefined> {
+  if (head.openConflicts.length === 0) return undefined;
+  const conflicts = await store.conflicts(head.registryId);
+  const open = conflicts.filter(({ conflictId }) => head.openConflicts.includes(conflictId));
+  return open.map(({ recordedAt }) => recordedAt).sort()[0];
+}
+
+type Counted = (confirmations: readonly PeerConfirmation[]) => PeerConfirmation[];
+
+/** What counts for the status: while a conflict is open nothing becomes final (section 7). */
+function countedUntil(since: string | undefined): Counted {
+  return (confirmations) =>
+    confirmations.map((row) => {
+      if (since === undefined || row.confirmed === undefined) return row;
+      const { peer, role } = row;
+      return row.confirmed.receivedAt <= since ? row : { peer, role };
+    });
+}
+
 /** The first later list all of whose mirrors, and at least one, have confirmed its entry. */
 async function finalSince(
-  { store }: ReadPorts,
-  head: Head,
-  sequence: number,
+  store: LedgerStore,
+  [head, sequence]: readonly [Head, number],
+  counted: Counted,
 ): Promise<number | undefined> {
   if (head.configuration.sequence <= sequence) return undefined;
   const lists = (await allConfigurations(store, head))
@@ -91,7 +113,7 @@ async function finalSince(
     .flatMap((stored) => listBroughtBy(stored) ?? [])
     .reverse();
   for (const list of lists) {
-    const all = await confirmationsOf(store, head.registryId, list, list.sequence);
+    const all = counted(await confirmationsOf(store, head.registryId, list, list.sequence));
     const mirrors = all.filter(({ role }) => role === 'mirror');
     if (mirrors.length > 0 && mirrors.every(({ confirmed }) => confirmed !== undefined))
       return list.sequence;

@@ -259,8 +259,7 @@ async function dispute(
   const check = checkCommits(await ownSide(ports, registryId, read), group);
   if (check.outcome !== 'disagrees') return 'again';
   const { kind, sequence, lead, digests, refused, ruled } = check;
-  const ownFlaw =
-    ruled === undefined ? undefined : await flawOfOwnState(ports.store, read, ruled);
+  const ownFlaw = ruled === undefined ? undefined : await flawOfOwnState(ports.store, read, ruled);
   const detail = `${refused.code}: ${refused.detail}`;
   const found = { kind, sequence, lead, digests, delivery, detail };
   return disagree(ports, read.head, { ...found, ...(ownFlaw === undefined ? {} : { ownFlaw }) });

@@ -104,7 +104,12 @@ function checkCommit(
   if (foreign !== undefined) return { outcome: 'malformed', refused: foreign };
   if (commit.flaw !== undefined) {
     const { sequence, digest, refused } = commit.flaw;
-    const objection = { kind: 'invalid-transaction', sequence, digests: [digest], refused } as const;
+    const objection = {
+      kind: 'invalid-transaction',
+      sequence,
+      digests: [digest],
+      refused,
+    } as const;
     return { ...objection, outcome: 'disagrees', lead };
   }
   for (const [index, judged] of commit.entries.entries()) {

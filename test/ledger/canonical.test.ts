@@ -60,7 +60,7 @@ const refused: readonly (readonly [rule: string, text: string | Uint8Array, code
   ['the name constructor, deep inside', '[{"a":{"constructor":{}}}]', 'RESERVED_NAME'],
   ['the name prototype', '{"prototype":{}}', 'RESERVED_NAME'],
   ['arrays 17 deep', nested(17), 'TOO_DEEP'],
-  ['objects 17 deep', '{"a":'.repeat(17) + '1' + '}'.repeat(17), 'TOO_DEEP'],
+  ['objects 17 deep', `${'{"a":'.repeat(17)}1${'}'.repeat(17)}`, 'TOO_DEEP'],
   ['arrays that never end', '['.repeat(60_000), 'TOO_DEEP'],
   ['depth behind an escaped quote', `["\\"",${nested(16)}]`, 'TOO_DEEP'],
   ['depth behind an escaped backslash', `["\\\\",${nested(16)}]`, 'TOO_DEEP'],
@@ -90,7 +90,7 @@ describe('canonical bytes', () => {
     ['a value that is no object', '"ä"'],
     ['the largest integers', '[-9007199254740991,9007199254740991]'],
     ['integer-like names in the order of their characters', '{"1":1,"10":1,"9":1}'],
-    ['names sorted by UTF-16 units', '{"\u{1f600}":1,"\ufb33":1}'],
+    ['names sorted by UTF-16 units', '{"\u{1f600}":1,"\uff01":1}'],
     ['the escapes that are needed', '["\\u0001\\b\\t\\n\\f\\r\\"\\\\"]'],
     ['characters beyond the basic plane', '["😀"]'],
     ['a composed letter', '["ä"]'],
@@ -194,10 +194,12 @@ describe('laws of canonical bytes', () => {
   });
 
   test('every character below U+0300 is in normalization form C, alone and beside any other', () => {
-    for (let unit = 1; unit < 0x300; unit += 1)
-      for (let next = 1; next < 0x300; next += 7) {
-        const text = String.fromCharCode(unit, next);
-        expect(text.normalize('NFC') === text).toBe(true);
-      }
+    const all = Array.from({ length: 0x2ff }, (_, index) => String.fromCharCode(index + 1));
+    const changed = all.filter((first) => {
+      const text = all.map((second) => first + second).join('');
+      return text.normalize('NFC') !== text;
+    });
+
+    expect(changed).toEqual([]);
   });
 });

@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RegistryClient, readProfile } from '../../cli/client.ts';
+import { type Cluster, startCluster } from '../../infra/local/cluster.ts';
+import { type Member, type MemberName, prepareMembers } from '../../infra/local/members.ts';
+import { freePort } from '../../infra/local/port.ts';
+
+/** A real cluster for tests: the synthesized template, mutual TLS, DynamoDB Local in memory. */
+export interface LocalCluster {
+  readonly cluster: Cluster;
+  readonly directory: string;
+  readonly members: ReadonlyMap<MemberName, Member>;
+  /** The member's own application at the member's own instance. */
+  client(name: MemberName): RegistryClient;
+  /** A file with these bytes. */
+  file(name: string, text: string): string;
+  /** A file with the environment of the instance, for the operator's commands. */
+  environmentFile(name: MemberName): string;
+  close(): Promise<void>;
+}
+
+export async function startLocalCluster(): Promise<LocalCluster> {
+  const directory = mkdtempSync(join(tmpdir(), 'registry-'));
+  const members = await prepareMembers(directory, await consecutiveFreePorts(4));
+  const cluster = await startCluster({
+    directory,
+    instances: members.map(({ instance }) => instance),
+    inMemory: true,
+    sweepSeconds: 2,
+  });
+  const clients = new Map<MemberName, RegistryClient>();
+  for (const { name, profile } of members)
+    clients.set(name, new RegistryClient(await readProfile(profile)));
+  return {
+    cluster,
+    directory,
+    members: new Map(members.map((member) => [member.name, member])),
+    client: (name) => {
+      const client = clients.get(name);
+      if (client === undefined) throw new Error(`no client ${name}`);
+      return client;
+    },
+    file: (name, text) => {
+      const path = join(directory, name);
+      writeFileSync(path, text);
+      return path;
+    },
+    environmentFile: (name) => {
+      const path = join(directory, name, 'environment.json');
+      writeFileSync(path, JSON.stringify(cluster.environmentOf(name)));
+      return path;
+    },
+    close: async () => {
+      for (const client of clients.values()) client.close();
+      await cluster.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The first of so many ports in a row that nobody listens on. */
+export async function consecutiveFreePorts(count: number): Promise<number> {
+  for (;;) {
+    const first = await freePort(0, 'a test');
+    const rest = Array.from({ length: count - 1 }, (_, index) => first + 1 + index);
+    const free = await Promise.all(
+      rest.map((port) =>
+        freePort(port, 'a test').then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    if (first + count < 65_000 && free.every(Boolean)) return first;
+  }
+}
