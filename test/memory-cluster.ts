@@ -35,10 +35,24 @@ export class MemoryCluster {
   /** Milliseconds since 1970; waiting moves it. */
   nowMs = Date.now();
 
-  /** An instance that knows every other one and admits every lead. */
-  async add(name: string, options: { readonly admittedLeads?: 'any' | readonly string[] } = {}) {
+  /** What happens to a request between two instances: carried over unless a test wants otherwise. */
+  network: Network = (_request, carry) => carry();
+  /** The same for the download of bytes from an address. */
+  downloads: (
+    url: string,
+    carry: () => Promise<AsyncIterable<Uint8Array> | undefined>,
+  ) => Promise<AsyncIterable<Uint8Array> | undefined> = (_url, carry) => carry();
+
+  /** An instance that knows every other one, or those that are named, and admits every lead. */
+  async add(
+    name: string,
+    options: {
+      readonly admittedLeads?: 'any' | readonly string[];
+      readonly knows?: readonly MemoryInstance[];
+    } = {},
+  ) {
     const instance = new MemoryInstance(this, name, options.admittedLeads ?? 'any');
-    for (const other of this.instances.values()) {
+    for (const other of options.knows ?? this.instances.values()) {
       await other.known.putCertificate(instance.id, instance.certificate.certificatePem);
       await instance.known.putCertificate(other.id, other.certificate.certificatePem);
     }
@@ -62,17 +76,35 @@ export class MemoryCluster {
   }
 }
 
+/** One request on its way. */
+export interface Passing {
+  readonly from: MemoryInstance;
+  readonly to: MemoryInstance;
+  readonly request: PeerRequest;
+}
+
+export type Network = (
+  passing: Passing,
+  carry: () => Promise<PeerAnswer>,
+) => PeerAnswer | Promise<PeerAnswer>;
+
+export const unreachable: PeerAnswer = { outcome: 'unreachable', reason: 'connection refused' };
+
 export class MemoryInstance {
-  readonly id: CertificateId;
+  id: CertificateId;
   readonly name: string;
-  readonly certificate: TestCertificate;
+  certificate: TestCertificate;
   readonly application: TestCertificate;
+  readonly operator: TestCertificate;
+  readonly auditor: TestCertificate;
   readonly known = new MemoryLedgerStore();
   readonly store = new FaultyLedgerStore(this.known);
   readonly blobs: MemoryBlobStore;
   readonly alarms = new RecordingAlarms();
   readonly outbox = new MemoryOutbox();
-  readonly ports: Instance;
+  ports: Instance;
+  /** Every log line of the functions. */
+  readonly logged: { readonly message: string; readonly facts: object }[] = [];
   /** False: does not answer and does nothing, as if it were switched off. */
   up = true;
   /** Requests that other instances made here. */
@@ -86,6 +118,8 @@ export class MemoryInstance {
     this.name = name;
     this.certificate = testInstance(cluster.authority, `https://${name}.example`);
     this.application = testApplication(cluster.authority);
+    this.operator = testApplication(cluster.authority);
+    this.auditor = testApplication(cluster.authority);
     const signer = createInstanceSigner({
       privateKeyPem: this.certificate.keyPem,
       certificatePem: this.certificate.certificatePem,
@@ -100,7 +134,12 @@ export class MemoryInstance {
     };
     this.blobs = new MemoryBlobStore({ name: `${name}-${this.id.slice(0, 8)}.example`, clock });
     this.ports = {
-      config: configOf(cluster, name, this.application.certificateId),
+      config: {
+        ...configOf(cluster, name),
+        applications: new Set([this.application.certificateId]),
+        operators: new Set([this.operator.certificateId]),
+        auditors: new Set([this.auditor.certificateId]),
+      },
       store: this.store,
       blobs: this.blobs,
       outbox: this.outbox,
@@ -114,25 +153,56 @@ export class MemoryInstance {
       random: systemRandom,
     };
     const open = async () => this.ports;
-    this.#api = createApi(open, silent) as unknown as Invoke;
-    this.#peerApi = createPeerApi(open, silent) as unknown as Invoke;
+    this.#api = createApi(open, this.#log) as unknown as Invoke;
+    this.#peerApi = createPeerApi(open, this.#log) as unknown as Invoke;
+  }
+
+  readonly #log = (_level: string, message: string, facts: object) => {
+    this.logged.push({ message, facts });
+  };
+
+  /** A new key for the same endpoint: the old one signs on, and knows that the new one is its own. */
+  announceKey(): TestCertificate {
+    const next = testInstance(this.#cluster.authority, `https://${this.name}.example`);
+    this.ports = { ...this.ports, signer: this.#signerOf(this.certificate, [next.certificateId]) };
+    return next;
+  }
+
+  /** The new key comes into use, for signing and for TLS. */
+  switchKey(next: TestCertificate): void {
+    const { instances } = this.#cluster;
+    instances.delete(this.id);
+    const signer = this.#signerOf(next, [this.id]);
+    this.ports = { ...this.ports, signer, certificatePem: next.certificatePem };
+    this.certificate = next;
+    this.id = signer.certificateId;
+    instances.set(this.id, this);
+  }
+
+  #signerOf({ keyPem, certificatePem }: TestCertificate, formerIds: readonly string[]) {
+    return createInstanceSigner({ privateKeyPem: keyPem, certificatePem, formerIds });
   }
 
   #transport(): PeerTransport {
     return {
       call: async (peer, request): Promise<PeerAnswer> => {
-        const target = this.#cluster.instances.get(peer);
-        if (target?.up !== true) return { outcome: 'unreachable', reason: 'connection refused' };
-        return target.answerPeer(this.certificate.certificatePem, request);
+        const to = this.#cluster.instances.get(peer);
+        if ((await this.known.certificate(peer)) === undefined)
+          return { outcome: 'unreachable', reason: 'the certificate of the peer is not known' };
+        if (to?.up !== true) return unreachable;
+        const carry = () => to.answerPeer(this.certificate.certificatePem, request);
+        return this.#cluster.network({ from: this, to, request }, carry);
       },
-      download: async (url) => {
-        for (const { up, blobs } of this.#cluster.instances.values()) {
-          const bytes = up ? await blobs.download(url) : undefined;
-          if (bytes !== undefined) return bytes;
-        }
-        return undefined;
-      },
+      download: (url) => this.#cluster.downloads(url, () => this.#download(url)),
     };
+  }
+
+  async #download(url: string): Promise<AsyncIterable<Uint8Array> | undefined> {
+    for (const { up, blobs } of this.#cluster.instances.values()) {
+      const bytes = up ? await blobs.download(url) : undefined;
+      if (bytes !== undefined) return bytes;
+    }
+    return undefined;
   }
 
   /** What the peer API answers to that certificate. */
@@ -180,7 +250,9 @@ export class MemoryInstance {
     const peer = poke.kind === 'delivery' ? { peer: poke.peer } : {};
     const body = JSON.stringify({ registryId: poke.registryId, ...peer });
     const handler =
-      poke.kind === 'delivery' ? createDeliver(open, silent) : createFetchDocuments(open, silent);
+      poke.kind === 'delivery'
+        ? createDeliver(open, this.#log)
+        : createFetchDocuments(open, this.#log);
     const record = { messageId: randomUUID(), body, attributes: { MessageGroupId: 'group' } };
     const { batchItemFailures } = await handler({ Records: [record] } as never);
     if (batchItemFailures.length > 0) throw new Error(`a poke failed at ${this.name}`);
@@ -257,7 +329,6 @@ type Invoke = (
   context: unknown,
 ) => Promise<{ statusCode: number; headers: Record<string, string>; body: string }>;
 
-const silent = () => undefined;
 const context = { getRemainingTimeInMillis: () => 30_000 };
 
 export const salt = '00112233445566778899aabbccddeeff';
@@ -297,7 +368,7 @@ export function item(
   };
 }
 
-function configOf(cluster: MemoryCluster, instanceName: string, application: string) {
+function configOf(cluster: MemoryCluster, instanceName: string) {
   return {
     instanceName,
     tableName: 'memory',
@@ -306,9 +377,6 @@ function configOf(cluster: MemoryCluster, instanceName: string, application: str
     fetchQueueUrl: 'memory',
     keySecretArn: 'memory',
     clusterCaPem: cluster.authority.certificatePem,
-    applications: new Set([application]),
-    operators: new Set<string>(),
-    auditors: new Set<string>(),
     denied: new Set<string>(),
     admittedLeads: 'any' as const,
     localEndpoints: false,

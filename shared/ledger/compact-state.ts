@@ -30,8 +30,8 @@ const DOCUMENT_DIGITS = 32;
 /** The record that holds whatever is looked for: sequences begin at 1. */
 const WANTED = 0;
 
-/** 2^12 records. In chunks, so that growing copies nothing. */
-const CHUNK_BITS = 12;
+/** 2^10 records. In chunks, so that growing copies nothing and little is left unused. */
+const CHUNK_BITS = 10;
 const CHUNK_RECORDS = 1 << CHUNK_BITS;
 
 /** The same memory, as words to compare and as bytes to take hex. */

@@ -86,12 +86,7 @@ export class Appender {
       try {
         const outcomes = await appendBatch(this.#ports, registryId, batch);
         queue.unshift(...batch.filter((_, index) => outcomes[index] === 'later'));
-        for (const [index, waiting] of batch.entries()) {
-          const outcome = outcomes[index];
-          if (outcome === undefined || outcome === 'later') continue;
-          if (outcome.outcome === 'failed') waiting.fail(outcome.error);
-          else waiting.settle(outcome);
-        }
+        for (const [index, waiting] of batch.entries()) release(waiting, outcomes[index]);
       } catch (error) {
         // The unexpected fails its own requests and no later one.
         for (const waiting of batch) waiting.fail(error);
@@ -99,6 +94,12 @@ export class Appender {
     }
     this.#queues.delete(registryId);
   }
+}
+
+function release({ settle, fail }: Waiting, outcome: Settled | undefined): void {
+  if (outcome === undefined || outcome === 'later') return;
+  if (outcome.outcome === 'failed') fail(outcome.error);
+  else settle(outcome);
 }
 
 /** As many waiting requests as fit a commit; one that repeats an id of another waits its turn. */

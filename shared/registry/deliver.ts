@@ -68,23 +68,33 @@ export async function deliver(
   const head = await store.head(registryId);
   if (head === undefined) return { outcome: 'done' };
   const stored = await store.cursor(registryId, peer);
-  const begun = ports.clock.now();
-  if (isParked(stored, begun)) return { outcome: 'done' };
+  if (isParked(stored, ports.clock.now())) return { outcome: 'done' };
   await knowPeer(ports, head, peer);
-  let cursor: Cursor = stored ?? { registryId, peer, statementsThrough: 0, failures: 0 };
+  const cursor = stored ?? { registryId, peer, statementsThrough: 0, failures: 0 };
+  const { end, cursor: reached } = await takeTurn(ports, head, cursor);
+  if (end !== 'done' && end !== 'more') return park(ports, head, reached, end);
+  if (end === 'more' || reached !== stored || reached.failures > 0)
+    await store.putCursor(served(reached));
+  return { outcome: end };
+}
+
+/** How a turn ended, and how far it came. */
+interface TurnEnd {
+  readonly end: 'done' | 'more' | Failed;
+  readonly cursor: Cursor;
+}
+
+async function takeTurn(ports: DeliverPorts, head: Head, begin: Cursor): Promise<TurnEnd> {
   const turn = { invited: false, corrected: false };
-  for (let request = 0; request < REQUESTS_MAX; request += 1) {
-    if (ports.clock.now() - begun > TURN_MS_MAX) break;
+  const endMs = ports.clock.now() + TURN_MS_MAX;
+  let cursor = begin;
+  for (let request = 0; request < REQUESTS_MAX && ports.clock.now() <= endMs; request += 1) {
     const step = await takeStep(ports, head, cursor, turn);
-    if (step === 'done') {
-      if (cursor !== stored || cursor.failures > 0) await store.putCursor(served(cursor));
-      return { outcome: 'done' };
-    }
-    if (step.outcome === 'failed') return park(ports, head, cursor, step);
+    if (step === 'done') return { end: 'done', cursor };
+    if (step.outcome === 'failed') return { end: step, cursor };
     cursor = movedOn(head, cursor, step.cursor);
   }
-  await store.putCursor(served(cursor));
-  return { outcome: 'more' };
+  return { end: 'more', cursor };
 }
 
 /** Whatever a peer says that it holds: beyond the own head nothing was brought to it. */

@@ -88,12 +88,14 @@ function proveList(invitation: Invitation): Proved | Refused {
     const continued = continueThrough(registryId, newest, judged);
     if (continued.outcome === 'refused') return continued;
     newest = continued.list;
-    for (const { transaction } of judged.entries)
-      if ('peers' in transaction.transaction)
-        for (const peer of transaction.transaction.peers) everPeers.add(peer);
+    for (const peer of judged.entries.flatMap(peersBrought)) everPeers.add(peer);
   }
   if (newest === undefined) return refuse('NOT_FIRST_ENTRY', 'the invitation holds no peer list');
   return { outcome: 'proved', peers: newest.peers, everPeers };
+}
+
+function peersBrought({ transaction: { transaction } }: JudgedEntry): readonly CertificateId[] {
+  return 'peers' in transaction ? transaction.peers : [];
 }
 
 function continueThrough(

@@ -23,21 +23,34 @@ import type { Head, LedgerStore, StateRead, StoredEntry } from './ports.ts';
 export async function flawOfOwnState(
   store: LedgerStore,
   { head, items }: StateRead,
-  { read, transaction }: JudgedEntry,
+  disputed: JudgedEntry,
 ): Promise<string | undefined> {
   if (head === undefined) return undefined;
-  for (const key of stateKeysOf(transaction.transaction)) {
+  const { transaction } = disputed.transaction;
+  for (const key of stateKeysOf(transaction)) {
     const item = items.get(key);
     const flaw = item === undefined ? undefined : await flawOfItem(store, head, [key, item]);
     if (flaw !== undefined) return flaw;
   }
+  if (transaction.type !== 'upload-document') return undefined;
+  return flawOfNewest(store, head, [
+    disputed,
+    transaction.documentId,
+    items.get(documentKey(transaction.documentId)),
+  ]);
+}
+
+/** The version that a disputed one links to may be newer than what the state says: that is old. */
+async function flawOfNewest(
+  store: LedgerStore,
+  head: Head,
+  [{ read }, documentId, item]: readonly [JudgedEntry, string, StateItem | undefined],
+): Promise<string | undefined> {
   const { subject } = read.entry;
-  if (transaction.transaction.type !== 'upload-document' || subject === undefined) return undefined;
-  const { documentId } = transaction.transaction;
+  if (subject === undefined) return undefined;
   const stored = await entryAt(store, head, subject.sequence);
   const linked = uploadOf(stored);
   if (!sameLink(stored, subject) || linked?.documentId !== documentId) return undefined;
-  const item = items.get(documentKey(documentId));
   const known = item !== undefined && 'version' in item ? item.version : 0;
   if (linked.version <= known) return undefined;
   return `the state of ${documentId} ends at version ${known}, entry ${subject.sequence} records ${linked.version}`;

@@ -93,10 +93,11 @@ async function attemptDelivery(
 ): Promise<ReplicateOutcome | 'again'> {
   const { registryId, commits } = arrival;
   const head = await ports.store.head(registryId);
-  const barred = head === undefined ? await barredFromFirst(ports, arrival) : barredFromNext(head);
+  const barred =
+    head === undefined
+      ? await barredFromFirst(ports, arrival)
+      : (barredFromNext(head) ?? (await findRolledBack(ports, head, commits)));
   if (barred !== undefined) return barred;
-  const lost = head === undefined ? undefined : await findRolledBack(ports, head, commits);
-  if (lost !== undefined) return lost;
   const next = (head?.sequence ?? 0) + 1;
   if ((commits[0]?.first ?? next) > next) return { outcome: 'gap', next: next as Sequence };
   if (head !== undefined) {
@@ -104,13 +105,9 @@ async function attemptDelivery(
     if (differs !== undefined) return differs;
   }
   const fresh = commits.filter(({ checkpoint }) => checkpoint.statement.sequence >= next);
-  if (fresh[0] !== undefined && fresh[0].first < next)
-    return malformed(
-      ports,
-      registryId,
-      arrival.caller,
-      refuse('COMMIT_NOT_ENDED', `a commit overlaps the head ${next - 1}`),
-    );
+  const overlap = refuse('COMMIT_NOT_ENDED', `a commit overlaps the head ${next - 1}`);
+  if ((fresh[0]?.first ?? next) < next)
+    return malformed(ports, registryId, arrival.caller, overlap);
   const hindered = await storeAll(ports, arrival, fresh);
   return hindered ?? answerHeld(ports, registryId);
 }

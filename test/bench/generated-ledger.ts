@@ -79,44 +79,44 @@ function placed(head: ChainHead | undefined, made: Made, subject: Link | undefin
 const START_MS = Date.parse('2026-01-01T00:00:00.000Z');
 
 function creation(peers: readonly Peer[]): Made {
-  const list = peers.map(({ id }) => `"${id}"`).join(',');
-  const details = detailsNamed('Neubau Grundschule Musterstadt');
-  return made(
+  const list = peers.map(({ id }) => id);
+  const seed = digestOf('creation');
+  const details = detailsOf('Neubau Grundschule Musterstadt', seed);
+  const text =
     `{"detailsDigest":"${digestOf(details)}","format":"registry/transaction/v1",` +
-      `"peers":[${list}],"transactionId":"${uuidOf('creation')}","type":"create-registry"}`,
-    details,
-  );
+    `"peers":${JSON.stringify(list)},"transactionId":"${uuidOf(seed)}","type":"create-registry"}`;
+  return made(text, details, JSON.parse(text));
 }
 
-/** Canonical text, spelled out: a million of them are made while memory is measured. */
+/** What the chain looks at of any transaction without peers. */
+const UPLOAD = { type: 'upload-document' } as Transaction;
+
+/** Canonical text, spelled out: a million of them are made while others are measured. */
 function upload(document: number, version: number): Made {
-  const documentId = uuidOf(`document ${document}`);
-  const details = detailsNamed(`Grundriss Erdgeschoß, Bauteil ${document}`);
-  return made(
-    `{"contentDigest":"${digestOf(`${document} ${version}`)}",` +
-      `"detailsDigest":"${digestOf(details)}","documentId":"${documentId}",` +
-      '"format":"registry/transaction/v1","mediaType":"application/pdf","size":1048576,' +
-      `"transactionId":"${uuidOf(`${document} ${version}`)}","type":"upload-document",` +
-      `"version":${version}}`,
-    details,
-  );
+  const seed = digestOf(`document ${document}`);
+  const details = detailsOf(`Grundriss Erdgeschoß, Bauteil ${document}`, seed);
+  const text =
+    `{"contentDigest":"${seed}","detailsDigest":"${digestOf(details)}",` +
+    `"documentId":"ARC-${document}","format":"registry/transaction/v1",` +
+    `"mediaType":"application/pdf","size":1048576,` +
+    `"transactionId":"${uuidOf(seed, version)}","type":"upload-document","version":${version}}`;
+  return made(text, details, UPLOAD);
 }
 
-function made(text: string, details: Buffer): Made {
+function made(text: string, details: Buffer, transaction: Transaction): Made {
   const bytes = Buffer.from(text);
-  return { transaction: JSON.parse(text), bytes, details, digest: digestOf(bytes) };
+  return { transaction, bytes, details, digest: digestOf(bytes) };
 }
 
-function detailsNamed(name: string): Buffer {
-  const salt = digestOf(name).slice(0, 32);
+function detailsOf(name: string, seed: Digest): Buffer {
+  const salt = seed.slice(32);
   return Buffer.from(`{"format":"registry/details/v1","name":"${name}","salt":"${salt}"}`);
 }
 
 /** Spread like random ones, and the same in every run. */
-function uuidOf(text: string): string {
-  const hex = digestOf(text);
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`];
-  return [...parts, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join('-');
+function uuidOf(seed: Digest, version = 0): string {
+  const last = version.toString(16).padStart(4, '0') + seed.slice(20, 28);
+  return `${seed.slice(0, 8)}-${seed.slice(8, 12)}-4${seed.slice(13, 16)}-8${seed.slice(17, 20)}-${last}`;
 }
 
 function* statements(head: ChainHead, lead: Peer, mirrors: readonly Peer[]): Generator<Buffer> {

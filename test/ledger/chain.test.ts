@@ -13,16 +13,15 @@ import {
   readTestTransaction,
   reconfigurePeers,
   TestLedger,
-  testPeers,
+  testPeer,
   timeAfter,
   uploadDocument,
 } from '../builders.ts';
 
-const [a, b, c] = testPeers(3);
-if (a === undefined || b === undefined || c === undefined) throw new Error('three peers');
+const [a, b, c] = [testPeer(), testPeer(), testPeer()];
 
 function ledgerOf(entries: number): TestLedger {
-  const ledger = new TestLedger([a as never, b as never, c as never]);
+  const ledger = new TestLedger([a, b, c]);
   while (ledger.head.sequence < entries) ledger.upload('plan-1');
   return ledger;
 }
@@ -43,7 +42,7 @@ describe('building the next entry', () => {
       sequence: 8,
       registryId: ledger.registryId,
       lead: a.certificateId,
-      configuration: { sequence: 1, digest: ledger.registryId && ledger.entryAt(1).digest },
+      configuration: { sequence: 1, digest: ledger.entryAt(1).digest },
       backlinks: [7, 6, 4].map((sequence) => ({
         sequence,
         digest: ledger.entryAt(sequence).digest,
@@ -89,9 +88,10 @@ describe('the place of an entry', () => {
   });
 
   const links = (sequences: readonly number[]) =>
-    sequences.map((sequence) =>
-      linkTo({ digest: ledger.entryAt(sequence).digest, entry: { sequence } } as never),
-    );
+    sequences.map((sequence) => ({
+      sequence: sequence as Sequence,
+      digest: ledger.entryAt(sequence).digest,
+    }));
 
   test.each<readonly [string, Partial<EntryParts>, string]>([
     ['the sequence of the head', { sequence: 7 as Sequence }, 'SEQUENCE_NOT_NEXT'],
@@ -115,7 +115,11 @@ describe('the place of an entry', () => {
       { backlinks: [...right.backlinks.slice(0, 2), { sequence: 4 as Sequence, digest: other }] },
       'BACKLINKS_WRONG',
     ],
-    ['a configuration that is none', { configuration: first as never }, 'CONFIGURATION_LINK_WRONG'],
+    [
+      'a configuration that is none',
+      { configuration: { sequence: 7 as Sequence, digest: ledger.head.digest } },
+      'CONFIGURATION_LINK_WRONG',
+    ],
     [
       'the configuration with another digest',
       { configuration: { sequence: 1 as Sequence, digest: other } },
@@ -166,7 +170,7 @@ describe('the head after an entry', () => {
 
   test('has the configuration that the entry brings', () => {
     const ledger = ledgerOf(3);
-    ledger.reconfigure(b as never, a as never);
+    ledger.reconfigure(b, a);
 
     expect(ledger.head.configuration).toEqual({
       sequence: 4,
