@@ -1,7 +1,7 @@
 import { encodeCanonical } from '../shared/ledger/canonical.ts';
 import { type ChainHead, extendHead, nextEntry } from '../shared/ledger/chain.ts';
 import { checkpointOf } from '../shared/ledger/checkpoint.ts';
-import { digestOf, type RegistryId } from '../shared/ledger/digest.ts';
+import { digestOf, type RegistryId, type Sequence } from '../shared/ledger/digest.ts';
 import type { EntryParts, ReadEntry } from '../shared/ledger/entry.ts';
 import type { CarriedCommit, CarriedEntry, Delivery } from '../shared/registry/messages.ts';
 import type { Signer } from '../shared/registry/ports.ts';
@@ -39,7 +39,10 @@ export function forgeCommit(
     chain = extendHead(chain, read, transaction);
   }
   if (chain === undefined) throw new Error('a commit holds at least one transaction');
-  const { registryId, sequence, digest } = chain;
+  // The place that the commit claims, whatever its last entry says of itself.
+  const registryId = before?.registryId ?? chain.registryId;
+  const sequence = ((before?.sequence ?? 0) + transactions.length) as Sequence;
+  const { digest } = chain;
   const checkpoint = signer.sign(
     checkpointOf({
       registryId,

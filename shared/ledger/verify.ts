@@ -1,4 +1,5 @@
 import { asBuffer } from './as-buffer.ts';
+import type { Link } from './backlinks.ts';
 import { parseCanonical } from './canonical.ts';
 import { type ChainHead, checkPlace, extendHead, leadOf, nextEntry, sameLink } from './chain.ts';
 import { checkCheckpoint } from './checkpoint.ts';
@@ -12,7 +13,7 @@ import { readStatement } from './jws.ts';
 import { limits } from './limits.ts';
 import { isTimestamp } from './schema.ts';
 import { readSignedLine } from './signed-line.ts';
-import { type Ruling, rule } from './state.ts';
+import { type Ruling, rule, type StateChange } from './state.ts';
 import { checkDetails, formatOf, type ReadTransaction, readTransaction } from './transaction.ts';
 
 /**
@@ -70,6 +71,13 @@ export interface EntryBytes {
   readonly details?: Uint8Array;
 }
 
+/** An entry in its place, with what it changes. */
+interface Placed {
+  readonly outcome: 'placed';
+  readonly read: ReadEntry;
+  readonly changes: readonly StateChange[];
+}
+
 /** Every method answers the first finding, and after it nothing else. */
 export class LedgerVerifier {
   readonly #registryId: Digest | undefined;
@@ -124,20 +132,17 @@ export class LedgerVerifier {
   /** The next entry with its transaction and details. */
   entry(bytes: EntryBytes): Finding | undefined {
     if (this.#finding !== undefined) return this.#finding;
-    if (this.#peers.handOver && !this.#checkpointed)
-      return this.#checkpointMissing('hands over the lead');
+    const head = this.#head;
+    if (head !== undefined && this.#peers.handOver && !this.#checkpointed)
+      return this.#checkpointMissing(head, 'hands over the lead');
     const transaction = readTransaction(bytes.transaction);
     if (transaction.outcome === 'refused') return this.#wrongNext(transaction);
     const unfit = this.#unfit(transaction, bytes.details);
     if (unfit !== undefined) return this.#wrongNext(unfit);
-    const ruling = this.#rule(transaction);
-    const read =
-      (ruling.outcome === 'accepted' && this.#state !== undefined
-        ? this.#asExpected(bytes.entry, transaction, ruling)
-        : undefined) ?? this.#examined(bytes.entry, transaction, ruling);
-    if (read.outcome === 'refused') return this.#wrongNext(read);
-    this.#extend(read, transaction);
-    if (ruling.outcome === 'accepted') this.#state?.record(ruling.changesAt(linkTo(read)));
+    const placed = this.#placed(bytes.entry, transaction);
+    if (placed.outcome === 'refused') return this.#wrongNext(placed);
+    this.#extend(placed.read, transaction);
+    this.#state?.record(placed.changes);
     return undefined;
   }
 
@@ -176,7 +181,7 @@ export class LedgerVerifier {
             `entry ${head.sequence} comes out to ${head.digest}`,
         ),
       );
-    if (!this.#checkpointed) return this.#checkpointMissing('is confirmed');
+    if (!this.#checkpointed) return this.#checkpointMissing(head, 'is confirmed');
     if (!this.#peers.includes(signer))
       return this.#wrong(
         head.sequence,
@@ -193,7 +198,7 @@ export class LedgerVerifier {
     const head = this.#head;
     if (this.#begun !== undefined) return this.#malformed('the end, in the middle of an entry');
     if (head === undefined) return this.#malformed('no entry at all');
-    if (!this.#checkpointed) return this.#checkpointMissing('is the last');
+    if (!this.#checkpointed) return this.#checkpointMissing(head, 'is the last');
     return {
       outcome: 'verified',
       registryId: head.registryId,
@@ -234,6 +239,26 @@ export class LedgerVerifier {
     return fits.outcome === 'refused' ? fits : undefined;
   }
 
+  #placed(bytes: Uint8Array, transaction: ReadTransaction): Placed | Refused {
+    const ruling = this.#rule(transaction);
+    if (ruling.outcome === 'refused') {
+      // What is wrong with the entry itself is the nearer reason.
+      const read = this.#examined(bytes, transaction);
+      return read.outcome === 'refused' ? read : ruling;
+    }
+    const { subject } = ruling;
+    const read =
+      this.#asExpected(bytes, transaction, subject) ?? this.#examined(bytes, transaction);
+    if (read.outcome === 'refused') return read;
+    if (this.#state !== undefined && !sameLink(read.entry.subject, subject))
+      return refuse(
+        'SUBJECT_LINK_WRONG',
+        `entry ${read.entry.sequence} does not link to what it is about`,
+      );
+    return { outcome: 'placed', read, changes: ruling.changesAt(linkTo(read)) };
+  }
+
+  /** Without a state only what needs none: what is entry 1. */
   #rule({ transaction, digest }: ReadTransaction): Ruling {
     const head = this.#head;
     if (this.#state !== undefined) return rule(head, this.#state.view, transaction, digest);
@@ -245,33 +270,29 @@ export class LedgerVerifier {
   /** The entry if it is exactly the one that is to be expected, all but its time. */
   #asExpected(
     bytes: Uint8Array,
-    read: ReadTransaction,
-    { subject }: Extract<Ruling, { outcome: 'accepted' }>,
+    { transaction, digest }: ReadTransaction,
+    subject: Link | undefined,
   ): ReadEntry | undefined {
     const timestamp = timestampIn(bytes);
     if (!isTimestamp(timestamp)) return undefined;
-    const placement = {
-      transaction: read.transaction,
-      transactionDigest: read.digest,
-      resolves: [],
-      ...(subject === undefined ? {} : { subject }),
-    };
-    const expected = nextEntry(this.#head, placement, timestamp);
+    const placement = { transaction, transactionDigest: digest, resolves: [] };
+    const expected = nextEntry(
+      this.#head,
+      subject === undefined ? placement : { ...placement, subject },
+      timestamp,
+    );
     return Buffer.compare(expected.bytes, bytes) === 0 ? expected : undefined;
   }
 
-  #examined(bytes: Uint8Array, transaction: ReadTransaction, ruling: Ruling): ReadEntry | Refused {
+  /** The entry, member by member, but for its subject. */
+  #examined(bytes: Uint8Array, { transaction, digest }: ReadTransaction): ReadEntry | Refused {
     const read = readEntry(bytes);
     if (read.outcome === 'refused') return read;
-    const { sequence, resolves, subject } = read.entry;
-    const misplaced = checkPlace(this.#head, read, transaction.transaction, transaction.digest);
+    const misplaced = checkPlace(this.#head, read, transaction, digest);
     if (misplaced !== undefined) return misplaced;
-    if (ruling.outcome === 'refused') return ruling;
-    if (this.#state !== undefined && !sameLink(subject, ruling.subject))
-      return refuse('SUBJECT_LINK_WRONG', `entry ${sequence} does not link to what it is about`);
-    if (resolves.length > 0)
-      return refuse('RESOLVES_UNKNOWN', `entry ${sequence} names resolutions that are not here`);
-    return read;
+    const { sequence, resolves } = read.entry;
+    if (resolves.length === 0) return read;
+    return refuse('RESOLVES_UNKNOWN', `entry ${sequence} names resolutions that are not here`);
   }
 
   #extend(read: ReadEntry, { transaction }: ReadTransaction): void {
@@ -302,8 +323,7 @@ export class LedgerVerifier {
     );
   }
 
-  #checkpointMissing(why: string): Finding {
-    const sequence = this.#head?.sequence ?? 0;
+  #checkpointMissing({ sequence }: ChainHead, why: string): Finding {
     return this.#wrong(
       sequence,
       refuse('CHECKPOINT_MISSING', `entry ${sequence} ${why}; expected its lead's checkpoint`),

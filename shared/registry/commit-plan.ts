@@ -59,11 +59,12 @@ export class CommitPlan {
       (await this.#repeated(registryId, proposals)) ?? (await this.#barred(proposals));
     if (settled !== undefined) return settled;
     if (this.#ended) return 'later';
-    for (const { read } of proposals) {
-      const refused = await checkLeadAlone(this.#ports, this.#read.head, read.transaction);
-      if (refused !== undefined) return refused;
-    }
-    return this.#stage(proposals);
+    // Together: the bucket is asked once for each document.
+    const checked = await Promise.all(
+      proposals.map(({ read }) => checkLeadAlone(this.#ports, this.#read.head, read.transaction)),
+    );
+    const refused = checked.find((outcome) => outcome !== undefined);
+    return refused ?? this.#stage(proposals);
   }
 
   /** All ids recorded with these very transactions: their first result. Some: refused. */

@@ -56,7 +56,9 @@ export async function confirm(
   const head = await ports.store.head(registryId);
   if (head === undefined) return { outcome: 'nothing' };
   const progress = (await ports.store.progress(registryId)) ?? newProgress(registryId);
-  const walk = await verifyOn(ports, head, progress, bounds);
+  // An old poke does not ask again before the time has come.
+  const fetch = bounds.fetch && !isParked(progress, ports.clock.now());
+  const walk = await verifyOn(ports, head, progress, { ...bounds, fetch });
   if (walk.flaw !== undefined) return tampered(ports, head, walk.flaw);
   const signed = await confirmHead(ports, head, walk.confirmable, progress);
   if (typeof signed === 'string')
@@ -129,10 +131,12 @@ async function verifyBytes(
   mayFetch: boolean,
 ): Promise<Walk> {
   const self = new Set(ports.signer.knownIds);
+  // Asked for together: one after the other, the bucket's answers would take most of a catch-up.
+  const held = await Promise.all(run.map((stored) => areBytesHeld(ports, stored)));
   let walk = before;
-  for (const stored of run) {
+  for (const [index, stored] of run.entries()) {
     const { sequence } = stored;
-    const missing = await bytesMissing(ports, stored, mayFetch);
+    const missing = held[index] === true ? undefined : await bytesMissing(ports, stored, mayFetch);
     if (missing !== undefined) return { ...walk, missing: { sequence, ...missing } };
     walk = {
       ...walk,
@@ -186,16 +190,29 @@ async function isPeerThere(
   return peers.has(signer.certificateId);
 }
 
+const NOT_FETCHED = 'not fetched yet';
+
+function uploadIn(stored: StoredEntry): UploadDocument | undefined {
+  const read = readTransaction(stored.transaction);
+  return read.outcome === 'read' && read.transaction.type === 'upload-document'
+    ? read.transaction
+    : undefined;
+}
+
+async function areBytesHeld({ blobs }: ConfirmPorts, stored: StoredEntry): Promise<boolean> {
+  const upload = uploadIn(stored);
+  return upload === undefined || (await blobs.sizeOf(upload.contentDigest)) === upload.size;
+}
+
 async function bytesMissing(
   ports: ConfirmPorts,
   stored: StoredEntry,
   mayFetch: boolean,
 ): Promise<{ readonly reason: string } | undefined> {
-  const read = readTransaction(stored.transaction);
-  if (read.outcome === 'refused' || read.transaction.type !== 'upload-document') return undefined;
-  const upload: UploadDocument = read.transaction;
-  if ((await ports.blobs.sizeOf(upload.contentDigest)) === upload.size) return undefined;
-  if (!mayFetch) return { reason: 'not fetched yet' };
+  const upload = uploadIn(stored);
+  // An earlier version may have brought the same bytes since they were asked for.
+  if (upload === undefined || (await areBytesHeld(ports, stored))) return undefined;
+  if (!mayFetch) return { reason: NOT_FETCHED };
   const entry = readEntry(stored.entry);
   if (entry.outcome === 'refused') return { reason: entry.detail };
   const wanted = { registryId: entry.entry.registryId, lead: entry.entry.lead, upload };
@@ -272,9 +289,11 @@ async function noteProgress(
 ): Promise<void> {
   const { registryId } = progress;
   const confirmedThrough = Math.max(progress.confirmedThrough, confirmable?.sequence ?? 0);
-  const failed = missing !== undefined && missing.reason !== 'not fetched yet';
+  const failed = missing !== undefined && missing.reason !== NOT_FETCHED;
   if (!failed) {
-    if (verifiedThrough === progress.verifiedThrough && progress.failures === 0) return;
+    // Without having tried, a failed fetch stays as it was noted, with its next attempt.
+    const same = verifiedThrough === progress.verifiedThrough;
+    if (same && (missing !== undefined || progress.failures === 0)) return;
     await store.putProgress({ registryId, verifiedThrough, confirmedThrough, failures: 0 });
     return;
   }

@@ -10,6 +10,7 @@ const CLIENTS = 32;
 /** Entries that come together, in one request, share one commit. */
 export const appendArray: Bench = {
   name: 'append-array',
+  needs: 'database',
   run: async ({ quick, rounds }) => {
     const arrays = quick ? 1 : 12;
     const { measured, manyWrites, arrayCount } = await withLead(async (lead, registries) => {
@@ -61,6 +62,7 @@ export const appendArray: Bench = {
 /** Requests that come at the same time share commits as well. */
 export const appendConcurrent: Bench = {
   name: 'append-concurrent',
+  needs: 'database',
   run: async ({ quick, rounds }) => {
     const each = quick ? 2 : 12;
     const { measured, entriesAWrite } = await withLead(async (lead, registries) => {

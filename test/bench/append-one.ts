@@ -15,6 +15,7 @@ import { BenchLead, uploads } from './lead.ts';
  */
 export const appendOne: Bench = {
   name: 'append-one',
+  needs: 'database',
   run: async ({ quick, rounds }) => {
     const database = await startDatabase();
     try {

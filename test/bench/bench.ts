@@ -27,6 +27,8 @@ export interface BenchResult {
 
 export interface Bench {
   readonly name: string;
+  /** What it starts: nothing but processes of its own, a database, or whole instances. */
+  readonly needs: 'nothing' | 'database' | 'cluster';
   run(size: BenchSize): Promise<BenchResult>;
 }
 
@@ -51,10 +53,21 @@ export async function secondsOf(work: () => unknown): Promise<number> {
   return (performance.now() - begun) / 1000;
 }
 
+/**
+ * Seconds of processor time that this process spends, its collector and compiler included: what
+ * else the machine does counts for nothing.
+ */
+export function processorSecondsOf(work: () => void): number {
+  const begun = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / 1_000_000;
+}
+
 /** Two ways to do the same, each given as the seconds that one round of it takes. */
 export interface Sides {
-  readonly one: () => Promise<number>;
-  readonly other: () => Promise<number>;
+  readonly one: () => number | Promise<number>;
+  readonly other: () => number | Promise<number>;
 }
 
 export interface Rounds {

@@ -12,6 +12,7 @@ const MIRROR = 'mirror';
  */
 export const catchUp: Bench = {
   name: 'catch-up',
+  needs: 'cluster',
   run: async (size) => {
     const { quick, rounds } = size;
     const entries = quick ? 200 : 10_000;

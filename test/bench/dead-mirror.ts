@@ -7,6 +7,7 @@ const DEAD = 'mirror-3';
 /** One peer that is gone must not slow down those that are there. */
 export const deadMirror: Bench = {
   name: 'dead-mirror',
+  needs: 'cluster',
   run: async ({ quick, rounds }) => {
     const appends = quick ? 5 : 100;
     const swarm = await LocalSwarm.start(PEERS);

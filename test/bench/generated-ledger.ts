@@ -15,14 +15,15 @@ export interface LedgerShape {
   readonly entries: number;
   /** Consecutive entries are versions of one document, as many as this. */
   readonly versions: number;
+  /** The checkpoint and the mirrors' confirmations stand after every so many, and at the end. */
+  readonly statementsEvery: number;
 }
 
-/** Two mirrors confirm every so many entries: what one delivery brings, in commits of 24. */
-export const CONFIRMED_EVERY = 96;
 const MIRRORS = 2;
 
 /** Yields transaction, details and entry each, and the statements: an export without newlines. */
-export function* generatedLedger({ entries, versions }: LedgerShape): Generator<Buffer> {
+export function* generatedLedger(shape: LedgerShape): Generator<Buffer> {
+  const { entries, versions, statementsEvery } = shape;
   const lead = newPeer();
   const mirrors = Array.from({ length: MIRRORS }, newPeer);
   let head: ChainHead | undefined;
@@ -40,7 +41,7 @@ export function* generatedLedger({ entries, versions }: LedgerShape): Generator<
     yield made.bytes;
     yield made.details;
     yield Buffer.from(read.bytes);
-    if (sequence % CONFIRMED_EVERY === 0 || sequence === entries)
+    if (sequence % statementsEvery === 0 || sequence === entries)
       yield* statements(head, lead, mirrors);
   }
 }

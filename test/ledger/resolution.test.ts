@@ -78,7 +78,7 @@ describe.each(Object.entries(formats))('the statement %s', (_name, [schema, stat
 });
 
 describe('a resolution', () => {
-  const with_ = (change: object) => outcomeOf(resolutionSchema, { ...resolution, ...change });
+  const outcomeWith = (change: object) => outcomeOf(resolutionSchema, { ...resolution, ...change });
 
   test.each([
     'replay',
@@ -88,11 +88,11 @@ describe('a resolution', () => {
     'take-back',
     'close',
   ])('may be of the manner %s', (manner) => {
-    expect(with_({ manner })).toBe('read');
+    expect(outcomeWith({ manner })).toBe('read');
   });
 
   test('may end another one, and may name no entries', () => {
-    expect(with_({ after: digest, entries: [] })).toBe('read');
+    expect(outcomeWith({ after: digest, entries: [] })).toBe('read');
   });
 
   test.each([
@@ -102,6 +102,6 @@ describe('a resolution', () => {
     ['a reason of 4097 characters', { reason: 'x'.repeat(4097) }],
     ['101 entries', { entries: Array(101).fill(link) }],
   ])('with %s is malformed', (_rule, change) => {
-    expect(with_(change)).toBe('STATEMENT_MALFORMED');
+    expect(outcomeWith(change)).toBe('STATEMENT_MALFORMED');
   });
 });
