@@ -14,7 +14,7 @@ import { DynamoLedgerStore } from '../shared/adapters/aws/dynamo-ledger-store.ts
 import { S3BlobStore } from '../shared/adapters/aws/s3-blob-store.ts';
 import { type Digest, isDigest, type RegistryId } from '../shared/ledger/digest.ts';
 import { LedgerVerifier } from '../shared/ledger/verify.ts';
-import { auditRegistry } from '../shared/registry/audit.ts';
+import { type AuditOutcome, auditRegistry } from '../shared/registry/audit.ts';
 import { exportLines } from '../shared/registry/export.ts';
 import type { BlobStore, LedgerStore } from '../shared/registry/ports.ts';
 import { CommandMistake, type Commands, type Given, type Output, readText } from './command.ts';
@@ -85,19 +85,27 @@ async function verify(given: Given, output: Output): Promise<void> {
   let wrong = 0;
   for (const registryId of ids) {
     const report = await auditRegistry(storage, registryId);
-    if (report.outcome === 'wrong') {
-      wrong += 1;
-      const { sequence, code, detail } = report;
-      output(`${registryId}: WRONG at entry ${sequence}: ${code}: ${detail}`);
-      continue;
-    }
-    const { entries, documents, bytes, confirmations, headDigest } = report;
-    output(
-      `${registryId}: sound: ${entries} entries, ${documents} documents (${bytes} bytes), ` +
-        `${confirmations} confirmations; head ${headDigest}`,
-    );
+    if (report.outcome !== 'sound') wrong += 1;
+    output(`${registryId}: ${reportText(report)}`);
   }
   if (wrong > 0) throw new CommandMistake(`${wrong} of ${ids.length} ledgers are wrong`);
+}
+
+function reportText(report: AuditOutcome): string {
+  switch (report.outcome) {
+    case 'unknown-registry':
+      return 'this instance holds no such registry';
+    case 'wrong':
+      return `WRONG at entry ${report.sequence}: ${report.code}: ${report.detail}`;
+    case 'sound': {
+      const { entries, documents, documentsPending, bytes, confirmations, headDigest } = report;
+      const pending = documentsPending === 0 ? '' : `, ${documentsPending} still to be fetched`;
+      return (
+        `sound: ${entries} entries, ${documents} documents (${bytes} bytes)${pending}, ` +
+        `${confirmations} confirmations; head ${headDigest}`
+      );
+    }
+  }
 }
 
 async function allRegistries(store: LedgerStore): Promise<RegistryId[]> {

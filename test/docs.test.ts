@@ -96,6 +96,13 @@ test('every reason to refuse a certificate is documented', () => {
   for (const code of codes) expect(page).toContain(`\n| \`${code}\` |`);
 });
 
+test('everything that the audit can find is documented', () => {
+  const codes = namesInUnion('shared/registry/audit.ts', 'AuditCode');
+
+  expect(codes).toHaveLength(7);
+  for (const code of codes) expect(read('docs/api.md')).toContain(`\n| \`${code}\` |`);
+});
+
 test('every command and every environment variable is documented', () => {
   for (const name of Object.keys(commands))
     expect(read('README.md')).toContain(`\n| \`registry ${name}\` |`);

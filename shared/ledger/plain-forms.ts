@@ -25,29 +25,19 @@ export function plainUpload(bytes: Uint8Array): UploadDocument | undefined {
   // Other characters than ASCII's fit nowhere in the pattern, however they are decoded.
   const match = UPLOAD.exec(asBuffer(bytes).toString('latin1'));
   if (match === null) return undefined;
-  // The pattern has so many groups, none of them optional.
-  const [, contentDigest, detailsDigest, documentId, mediaType, size, transactionId, version] =
-    match as unknown as readonly string[] as readonly [
-      string,
-      Digest,
-      Digest,
-      string,
-      string,
-      string,
-      string,
-      string,
-    ];
-  if (Number(size) > limits.documentBytesMax) return undefined;
+  const size = Number(match[5]);
+  if (size > limits.documentBytesMax) return undefined;
+  // None of the groups is optional.
   return {
     format: 'registry/transaction/v1',
     type: 'upload-document',
-    transactionId,
-    contentDigest,
-    detailsDigest,
-    documentId,
-    mediaType,
-    size: Number(size),
-    version: Number(version),
+    contentDigest: match[1] as Digest,
+    detailsDigest: match[2] as Digest,
+    documentId: match[3] as string,
+    mediaType: match[4] as string,
+    size,
+    transactionId: match[6] as string,
+    version: Number(match[7]),
   };
 }
 
@@ -66,11 +56,9 @@ export function plainUploadDetails(bytes: Uint8Array): Details | undefined {
   // What is no UTF-8 becomes U+FFFD, which does not fit.
   const match = DETAILS.exec(asBuffer(bytes).toString('utf8'));
   if (match === null) return undefined;
-  const [, name = '', note, salt = ''] = match;
-  return {
-    format: 'registry/details/v1',
-    name,
-    ...(note === undefined ? {} : { note }),
-    salt,
-  };
+  const format = 'registry/details/v1';
+  const name = match[1] as string;
+  const note = match[2];
+  const salt = match[3] as string;
+  return note === undefined ? { format, name, salt } : { format, name, note, salt };
 }

@@ -334,19 +334,26 @@ export class LedgerVerifier {
 const FORMAT = Buffer.from('"format":"registry/');
 const ENTRY_INITIAL_AT = '{"'.length;
 const ENTRY_INITIAL = 'b'.charCodeAt(0);
-const kinds = ['transaction', 'details', 'entry', 'signed'] as const;
+
+type LineKind = 'transaction' | 'details' | 'entry' | 'signed';
+
+/** By the first byte of their names. */
+const kinds: ReadonlyMap<number, LineKind> = new Map([
+  ['t'.charCodeAt(0), 'transaction'],
+  ['d'.charCodeAt(0), 'details'],
+  ['e'.charCodeAt(0), 'entry'],
+  ['s'.charCodeAt(0), 'signed'],
+]);
 
 /**
  * What a line seems to be, to choose its reader, which holds every byte against its format: the
  * quotes around the name stand in canonical bytes only where a name is.
  */
-function kindOf(line: Buffer): (typeof kinds)[number] | undefined {
+function kindOf(line: Buffer): LineKind | undefined {
   // No other line begins with "backlinks", and entries are the longest to search.
   if (line[ENTRY_INITIAL_AT] === ENTRY_INITIAL) return 'entry';
   const at = line.indexOf(FORMAT);
-  if (at === -1) return undefined;
-  const initial = line[at + FORMAT.length];
-  return kinds.find((kind) => kind.charCodeAt(0) === initial);
+  return at === -1 ? undefined : kinds.get(line[at + FORMAT.length] as number);
 }
 
 const AFTER_TIMESTAMP = '","transactionDigest":"'.length + 64 + '"}'.length;

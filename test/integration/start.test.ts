@@ -66,9 +66,10 @@ test('the story ends with every entry confirmed and all ledgers sound, and survi
 
     expect(await ended, output()).toBe(0);
 
-    for (const step of ['1  ', '2  ', '3  ', '5  ', '7  '])
-      expect(output()).toContain(`\n${step}`);
-    expect(output()).toContain(`records ${more.length === 0 ? 'the model' : 'LICENSE'} as ARC-0001`);
+    for (const step of ['1  ', '2  ', '3  ', '5  ', '7  ']) expect(output()).toContain(`\n${step}`);
+    expect(output()).toContain(
+      `records ${more.length === 0 ? 'the model' : 'LICENSE'} as ARC-0001`,
+    );
     expect(output()).toMatch(/Every peer has confirmed every entry, and all ledgers verify\.\n$/);
     const sound = output().match(/: sound: 29 entries, 2[67] documents/g) ?? [];
     expect(sound).toHaveLength(more.length === 0 ? 4 : 8);
