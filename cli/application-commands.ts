@@ -84,6 +84,10 @@ async function peersOf(client: RegistryClient, named: readonly string[]): Promis
       ids.push(name);
       continue;
     }
+    if (/^[0-9a-fA-F]+$/.test(name))
+      throw new CommandMistake(
+        `${name} is no certificate id: expected 64 lower-case hex digits, or a certificate file`,
+      );
     const pem = await readText(name);
     const read = readCertificate(pem);
     if (read.outcome === 'refused')

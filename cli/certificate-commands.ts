@@ -53,6 +53,7 @@ export const certificateCommands: Commands = {
     usage: 'certificate show <file>',
     required: ['file'],
     optional: [],
+    positional: 'file',
     run: show,
   },
 };

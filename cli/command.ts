@@ -15,6 +15,8 @@ export interface Command {
   readonly usage: string;
   readonly required: readonly string[];
   readonly optional: readonly string[];
+  /** The one that is given without its name, as `<file>`. */
+  readonly positional?: string;
   /** Of the options those that may be given more than once. */
   readonly repeatable?: readonly string[];
   readonly run: (given: Given, output: Output) => Promise<void>;
@@ -74,23 +76,27 @@ function parse(
   return { command, given };
 }
 
-/** Options by name; the one argument that is no option is `file`. */
-function valuesOf(command: Command, rest: string[]): Record<string, readonly string[] | undefined> {
-  const takesFile = [...command.required, ...command.optional].includes('file');
-  const names = [...command.required, ...command.optional].filter((name) => name !== 'file');
+/** Values by name; the positional one has none on the command line. */
+function valuesOf(
+  { usage, required, optional, positional, repeatable = [] }: Command,
+  rest: string[],
+): Record<string, readonly string[] | undefined> {
+  const names = [...required, ...optional].filter((name) => name !== positional);
   const option = { type: 'string' as const, multiple: true as const };
   const options = Object.fromEntries(names.map((name) => [name, option]));
   try {
-    const parsed = parseArgs({ args: rest, options, allowPositionals: takesFile });
+    const parsed = parseArgs({ args: rest, options, allowPositionals: positional !== undefined });
     if (parsed.positionals.length > 1)
-      throw new Error(`one file at a time, not ${parsed.positionals.length}`);
-    for (const [name, given] of Object.entries(parsed.values))
-      if ((given?.length ?? 0) > 1 && command.repeatable?.includes(name) !== true)
+      throw new Error(`one ${positional} at a time, not ${parsed.positionals.length}`);
+    for (const [name, given = []] of Object.entries(parsed.values))
+      if (given.length > 1 && !repeatable.includes(name))
         throw new Error(`--${name} can be given once`);
-    return { ...parsed.values, file: parsed.positionals };
+    return positional === undefined
+      ? parsed.values
+      : { ...parsed.values, [positional]: parsed.positionals };
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('. ')[0] : 'wrong arguments';
-    throw new UsageMistake(`${reason}: call registry ${command.usage}`);
+    throw new UsageMistake(`${reason}: call registry ${usage}`);
   }
 }
 
@@ -112,7 +118,7 @@ export function codeOf(error: unknown): string {
 
 export function numberOf(text: string | undefined, name: string): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,5}$/.test(text))
+  if (!/^\d{1,15}$/.test(text))
     throw new UsageMistake(`--${name} ${text}: expected a whole number, such as --${name} 10`);
   return Number(text);
 }

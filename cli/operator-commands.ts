@@ -36,6 +36,7 @@ export const operatorCommands: Commands = {
     usage: 'verify-export <file> [--registry <id>]',
     required: ['file'],
     optional: ['registry'],
+    positional: 'file',
     run: verifyExport,
   },
 };

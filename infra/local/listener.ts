@@ -198,7 +198,8 @@ function refusal(code: string): RefusedCaller {
 
 /** RFC 9457. */
 function refuse(response: ServerResponse, { code, detail }: RefusedCaller): void {
-  const problem = { type: 'about:blank', title: 'Forbidden', status: 403, code, detail };
+  const type = `urn:registry:problem:${code.toLowerCase().replaceAll('_', '-')}`;
+  const problem = { type, title: 'Forbidden', status: 403, code, detail };
   readOn(response);
   response.writeHead(403, { 'content-type': 'application/problem+json' });
   response.end(JSON.stringify(problem));

@@ -222,7 +222,7 @@ class Story {
     this.sequence = sequence;
     const took = duration(performance.now() - started);
     narrator.at('client (lead)', `entry ${sequence}, digest ${digest}, recorded after ${took}`);
-    const patienceMs = 60_000 + (file === undefined ? 0 : statSync(file).size / 5_000);
+    const patienceMs = 180_000 + (file === undefined ? 0 : statSync(file).size / 5_000);
     const known = await narrator.during('waiting for confirmations', () =>
       Promise.all(
         holders.map((name) =>

@@ -23,7 +23,6 @@ export const refusalCodes = [
   'DETAILS_NOT_EXPECTED',
   'DETAILS_DIGEST_DIFFERS',
   // Rules, section 3.
-  'REGISTRY_EXISTS',
   'REGISTRY_UNKNOWN',
   'NOT_FIRST_ENTRY',
   'LEAD_NOT_FIRST',

@@ -63,7 +63,7 @@ export async function confirm(
   const signed = await confirmHead(ports, head, walk.confirmable, progress);
   if (typeof signed === 'string')
     return tampered(ports, head, { sequence: walk.verifiedThrough, detail: signed });
-  await noteProgress(ports, progress, walk);
+  await noteProgress(ports, progress, walk, signed !== undefined);
   if (signed !== undefined) return { outcome: 'confirmed', confirmation: signed };
   if (walk.missing !== undefined) return { outcome: 'bytes-missing', ...walk.missing };
   return { outcome: 'nothing' };
@@ -123,6 +123,9 @@ async function verifyOn(
   return walk;
 }
 
+/** Documents that are fetched at a time: each streams, none is held in memory. */
+const FETCHES_MAX = 8;
+
 /** Goes on over sound entries as far as their bytes are held. */
 async function verifyBytes(
   ports: ConfirmPorts,
@@ -131,20 +134,40 @@ async function verifyBytes(
   mayFetch: boolean,
 ): Promise<Walk> {
   const self = new Set(ports.signer.knownIds);
-  // Asked for together: one after the other, the bucket's answers would take most of a catch-up.
-  const held = await Promise.all(run.map((stored) => areBytesHeld(ports, stored)));
   let walk = before;
-  for (const [index, stored] of run.entries()) {
-    const { sequence } = stored;
-    const missing = held[index] === true ? undefined : await bytesMissing(ports, stored, mayFetch);
-    if (missing !== undefined) return { ...walk, missing: { sequence, ...missing } };
-    walk = {
-      ...walk,
-      verifiedThrough: sequence,
-      ...(isConfirmable(stored, self) ? { confirmable: stored } : {}),
-    };
+  // Asked for together: one after the other, the answers would take most of a catch-up.
+  const width = mayFetch ? FETCHES_MAX : run.length;
+  for (let from = 0; from < run.length; from += width) {
+    const group = run.slice(from, from + width);
+    const found = await askForBytes(ports, group, mayFetch);
+    for (const [index, stored] of group.entries()) {
+      const { sequence } = stored;
+      const missing = found[index];
+      if (missing !== undefined) return { ...walk, missing: { sequence, ...missing } };
+      walk = {
+        ...walk,
+        verifiedThrough: sequence,
+        ...(isConfirmable(stored, self) ? { confirmable: stored } : {}),
+      };
+    }
   }
   return walk;
+}
+
+/** What of each entry's bytes is missing; the same bytes are asked for once. */
+function askForBytes(
+  ports: ConfirmPorts,
+  group: readonly StoredEntry[],
+  mayFetch: boolean,
+): Promise<Awaited<ReturnType<typeof bytesMissing>>[]> {
+  const asked = new Map<string, ReturnType<typeof bytesMissing>>();
+  const answers = group.map((stored) => {
+    const key = uploadIn(stored)?.contentDigest ?? String(stored.sequence);
+    const answer = asked.get(key) ?? bytesMissing(ports, stored, mayFetch);
+    asked.set(key, answer);
+    return answer;
+  });
+  return Promise.all(answers);
 }
 
 async function entryAt(
@@ -199,19 +222,14 @@ function uploadIn(stored: StoredEntry): UploadDocument | undefined {
     : undefined;
 }
 
-async function areBytesHeld({ blobs }: ConfirmPorts, stored: StoredEntry): Promise<boolean> {
-  const upload = uploadIn(stored);
-  return upload === undefined || (await blobs.sizeOf(upload.contentDigest)) === upload.size;
-}
-
 async function bytesMissing(
   ports: ConfirmPorts,
   stored: StoredEntry,
   mayFetch: boolean,
 ): Promise<{ readonly reason: string } | undefined> {
   const upload = uploadIn(stored);
-  // An earlier version may have brought the same bytes since they were asked for.
-  if (upload === undefined || (await areBytesHeld(ports, stored))) return undefined;
+  if (upload === undefined) return undefined;
+  if ((await ports.blobs.sizeOf(upload.contentDigest)) === upload.size) return undefined;
   if (!mayFetch) return { reason: NOT_FETCHED };
   const entry = readEntry(stored.entry);
   if (entry.outcome === 'refused') return { reason: entry.detail };
@@ -286,9 +304,11 @@ async function noteProgress(
   { store, clock, alarms }: ConfirmPorts,
   progress: Progress,
   { verifiedThrough, confirmable, missing }: Walk,
+  signed: boolean,
 ): Promise<void> {
   const { registryId } = progress;
-  const confirmedThrough = Math.max(progress.confirmedThrough, confirmable?.sequence ?? 0);
+  const confirmedThrough =
+    (signed ? confirmable?.sequence : undefined) ?? progress.confirmedThrough;
   const failed = missing !== undefined && missing.reason !== NOT_FETCHED;
   if (!failed) {
     // Without having tried, a failed fetch stays as it was noted, with its next attempt.

@@ -47,7 +47,7 @@ export function pageOf(results: readonly Measured[], date: Date): string {
       `${availableParallelism()} cores, ${process.platform} ${process.arch}, Node ` +
       `${process.version}; ${minutes} minutes in all.`,
     '',
-    'Every figure compares two ways within one run, on the same machine, round about; it is the ' +
+    'Every figure compares two ways within one run, on the same machine, turn by turn; it is the ' +
       'median of its rounds. Absolute speeds say something about this machine and these emulators ' +
       'only, ratios something about the software. Nothing is simulated but AWS: the database is ' +
       'DynamoDB Local in memory, and the bytes of documents are held in memory where no cluster runs.',

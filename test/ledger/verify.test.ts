@@ -166,6 +166,11 @@ describe('the lines of an export', () => {
     ['an entry first', [entry], '1 EXPORT_MALFORMED'],
     ['an entry before its details', [transaction, entry], '1 DETAILS_MISSING'],
     ['a statement first', [checkpoint], '1 EXPORT_MALFORMED'],
+    [
+      'a signed line first that is none',
+      [Buffer.from('{"format":"registry/signed/v1"}')],
+      '1 SCHEMA_VIOLATION',
+    ],
     ['a confirmation first', lines.filter(isConfirmation), '1 EXPORT_MALFORMED'],
     ['a statement before its entry', [transaction, details, checkpoint], '1 EXPORT_MALFORMED'],
     ['an empty line', [transaction, details, entry, checkpoint, Buffer.from('')], '2 NOT_JSON'],
@@ -298,6 +303,12 @@ describe('an entry that the lead signed', () => {
 
     expect(findingAfter([one, again], forgery)).toBe('5 TRANSACTION_ID_REUSED');
     expect(findingAfter([one], forgery)).toBe('verified');
+  });
+
+  test('that breaks a rule and is out of place is found out of place', () => {
+    const forgery = { unruled: true, entry: { backlinks: [] } };
+
+    expect(findingAfter([uploadDocument('plan-1')], forgery)).toBe('4 BACKLINKS_WRONG');
   });
 
   test('of a create-registry within the ledger is found with rules and without', () => {

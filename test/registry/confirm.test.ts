@@ -51,7 +51,7 @@ describe('bytes', () => {
     const { cluster, client, architect, registryId } = await swarm({ more: 1 });
     client.blobs.lose(contentOf('D1'));
     await cluster.settle();
-    const asked = () => client.requests.filter(({ operation }) => operation === 'content').length;
+    const asked = () => client.requests.filter(({ subject }) => subject === contentOf('D1')).length;
     const before = asked();
     for (let n = 0; n < 5; n += 1) {
       await client.record(registryId, `later-${n}`);

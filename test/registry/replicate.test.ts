@@ -140,6 +140,36 @@ describe('state that was read in the middle of another write accuses nobody', ()
     await expectSound(architect, registryId);
   });
 
+  test('items older than the head, and at the second look newer', async () => {
+    const { client, architect, registryId } = await mirroring({ more: 0 });
+    await client.record(registryId, 'D2', 2);
+    await client.record(registryId, 'D2', 3);
+    const before = await snapshot(architect, registryId);
+    const [fourth, fifth] = [
+      await honest(client, registryId, [4, 4]),
+      await honest(client, registryId, [5, 5]),
+    ];
+    await receiveDelivery(architect.ports, client.id, fourth);
+    let reads = 0;
+    const store = overriding(architect.known, {
+      read: async (id, keys) => {
+        reads += 1;
+        const now = await architect.known.read(id, keys);
+        if (reads === 1) return { head: now.head, items: before.items };
+        if (reads > 2) return now;
+        // The same delivery at another invocation is stored in the middle of this read.
+        await receiveDelivery(architect.ports, client.id, fifth);
+        const { items } = await architect.known.read(id, keys);
+        return { head: now.head, items };
+      },
+    });
+
+    const outcome = await receiveDelivery({ ...architect.ports, store }, client.id, fifth);
+
+    expect(outcome).toMatchObject({ outcome: 'held', sequence: 5 });
+    expect(await architect.known.conflicts(registryId)).toEqual([]);
+  });
+
   async function snapshot(instance: MemoryInstance, registryId: Head['registryId']) {
     const keys = ['document#D2', 'version#D2#2', 'version#D2#3'] as StateKey[];
     return { ...(await instance.known.read(registryId, keys)) } as {

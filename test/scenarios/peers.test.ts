@@ -215,8 +215,8 @@ test('a mirror renews its key: the new list names it, and its confirmations coun
 
 test('a mirror under a new key signs nothing about the time when the list named the old one', async () => {
   const { cluster, client, architect, contractor, registryId } = await swarm();
-  await client.record(registryId, 'B');
   contractor.up = false;
+  await client.reconfigure(registryId, [client, architect, contractor]);
   await cluster.settle();
   const next = contractor.announceKey();
   for (const each of [client, architect])
@@ -234,6 +234,7 @@ test('a mirror under a new key signs nothing about the time when the list named 
   await cluster.settle();
 
   expect(answer).toMatchObject({ outcome: 'answered', status: 200 });
+  expect(await contractor.head(registryId)).toMatchObject({ sequence: 3 });
   expect(await contractor.known.newestConfirmation(registryId, contractor.id)).toBeUndefined();
   expect(client.alarms.signals).not.toContain('StatementsRefused');
 });
@@ -250,6 +251,9 @@ test('an invitation is verified link by link, and forged ones are refused', asyn
   const skipping = forgeCommit(client.ports.signer, await headOf(client, registryId), [list], {
     configuration: link,
   });
+  const other = forgeCommit(client.ports.signer, await headOf(client, registryId), [list], {
+    configuration: { sequence: 3 as Head['sequence'], digest: link.digest },
+  });
   const [first, second] = good.configurations;
   const forged: Invitation[] = [
     { ...good, configurations: good.configurations.slice(1) },
@@ -259,6 +263,7 @@ test('an invitation is verified link by link, and forged ones are refused', asyn
       ...good,
       configurations: [first, second, skipping.commit].filter((each) => each !== undefined),
     },
+    { ...good, configurations: [first, second, other.commit].filter((each) => each !== undefined) },
     { ...good, registryId: 'ab'.repeat(32) as Head['registryId'] },
   ];
 

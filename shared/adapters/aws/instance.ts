@@ -101,11 +101,18 @@ function openTransport(
   });
 }
 
-/** The SDK's own words as structured lines; they hold no URLs then. */
+/**
+ * The SDK's own words as structured lines. What it says in objects are errors that it throws as
+ * well, an absent object among them: whoever called it judges those.
+ */
 const s3Logger = {
   trace: () => undefined,
   debug: () => undefined,
   info: () => undefined,
-  warn: (message: unknown) => logLine('warn', String(message)),
-  error: (message: unknown) => logLine('error', String(message)),
+  warn: (message: unknown) => sayText('warn', message),
+  error: (message: unknown) => sayText('error', message),
 };
+
+function sayText(level: 'warn' | 'error', message: unknown): void {
+  if (typeof message === 'string') logLine(level, message);
+}

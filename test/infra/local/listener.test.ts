@@ -525,7 +525,7 @@ describe('certificates', () => {
     expect(came.status).toBe(403);
     expect(came.headers['content-type']).toBe('application/problem+json');
     expect(JSON.parse(came.body)).toEqual({
-      type: 'about:blank',
+      type: expect.stringMatching(/^urn:registry:problem:[a-z-]+$/),
       title: 'Forbidden',
       status: 403,
       code: 'CLIENT_CERTIFICATE_MISSING',
