@@ -56,7 +56,7 @@ const FIXED: ReadonlySet<string> = new Set([
   'FifoThroughputLimit',
 ]);
 
-/** Making a queue again would empty it, so one that is there is only given its settings. */
+/** One that is there is given its settings, and begins empty. */
 async function provisionQueue(
   service: AwsService,
   server: FauxqsServer,
@@ -72,13 +72,9 @@ async function provisionQueue(
     QueueUrl: url,
     Attributes: Object.fromEntries(changeable),
   });
-  // Whoever had received these is gone: nobody else is there to wait for.
-  for (const { receiptHandle: ReceiptHandle } of existing.messages.inflight)
-    await callAws(service, 'AmazonSQS.ChangeMessageVisibility', {
-      QueueUrl: url,
-      ReceiptHandle,
-      VisibilityTimeout: 0,
-    });
+  // Whoever had received these is gone, and the emulator would hide them for minutes, and with them
+  // their groups. They are pokes: what is due is found again by the schedules, which run at once.
+  await callAws(service, 'AmazonSQS.PurgeQueue', { QueueUrl: url });
 }
 
 async function provisionTable(

@@ -40,7 +40,7 @@ export class QueuePoller {
     this.running = this.run();
   }
 
-  /** Receives nothing more and waits for what runs; what it fails is visible again at once. */
+  /** Receives nothing more and waits for what runs. The next start empties the queue. */
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.running;
@@ -95,8 +95,6 @@ export class QueuePoller {
     }
     for (const { MessageId, ReceiptHandle } of messages)
       if (!failed.includes(MessageId)) await this.call('DeleteMessage', { ReceiptHandle });
-      else if (this.stopping.signal.aborted)
-        await this.call('ChangeMessageVisibility', { ReceiptHandle, VisibilityTimeout: 0 });
   }
 
   private record(message: Message): object {

@@ -36,13 +36,14 @@ const DELIVER_TIMEOUT = Duration.seconds(60);
 const FETCH_TIMEOUT = Duration.minutes(15);
 
 /**
- * Six times the function's: Lambda asks for it, so that a batch that is held back while the
- * function is throttled is not handed out a second time.
+ * Barely above the function's, not six times it. While a poke is hidden its peer waits: a function
+ * that died would keep it from this peer for six minutes. A batch that is held back while the
+ * function is throttled may be handed out twice, which repeats pokes without data.
  */
-const DELIVERY_VISIBILITY = Duration.seconds(360);
+const DELIVERY_VISIBILITY = Duration.seconds(70);
 
 /**
- * Barely above the function's, not six times it. While a poke is hidden its whole registry waits,
+ * Barely above the function's, too. While a poke is hidden its whole registry waits,
  * and a fetch that died would stop it for an hour and a half. A batch of one is held back by
  * nobody, and a poke handed out twice only fetches what is already there: put-once, checked.
  */

@@ -1,5 +1,5 @@
 /** Figures as a table, for the terminal and for docs/benchmarks.md. */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { type BenchResult, type Figure, isReached, median } from './bench.ts';
 
 export interface Measured extends BenchResult {
@@ -7,13 +7,17 @@ export interface Measured extends BenchResult {
   readonly seconds: number;
 }
 
-/** One row a figure, as lines. */
+/** Head and one row a figure, as lines. */
 export function tableOf(results: readonly Measured[]): string[] {
   return [
     '| what | goal | median | rounds | |',
     '| --- | --- | --- | --- | --- |',
-    ...results.flatMap(({ figures }) => figures.map(rowOf)),
+    ...results.flatMap(rowsOf),
   ];
+}
+
+export function rowsOf({ figures }: Measured): string[] {
+  return figures.map(rowOf);
 }
 
 function rowOf(figure: Figure): string {
@@ -45,7 +49,9 @@ export function pageOf(results: readonly Measured[], date: Date): string {
     '',
     `Written by \`npm run bench\` on ${date.toISOString().slice(0, 10)}: ` +
       `${availableParallelism()} cores, ${process.platform} ${process.arch}, Node ` +
-      `${process.version}; ${minutes} minutes in all.`,
+      `${process.version}; ${minutes} minutes in all, at a load average of ` +
+      `${digits(loadavg()[2] ?? 0)}: where that is well above the number of cores, other work ` +
+      'shared them, and the rounds lie far apart.',
     '',
     'Every figure compares two ways within one run, on the same machine, turn by turn; it is the ' +
       'median of its rounds. Absolute speeds say something about this machine and these emulators ' +

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Bench, type BenchSize, fullSize, quickSize } from './bench.ts';
 import { benches } from './benches.ts';
-import { type Measured, pageOf, tableOf } from './report.ts';
+import { type Measured, pageOf, rowsOf, tableOf } from './report.ts';
 
 const PAGE = join(import.meta.dirname, '..', '..', 'docs', 'benchmarks.md');
 
@@ -38,6 +38,9 @@ async function runOne(bench: Bench, size: BenchSize): Promise<Measured> {
   const begun = performance.now();
   const result = await bench.run(size);
   const seconds = (performance.now() - begun) / 1000;
-  console.log(`${bench.name}: ${seconds.toFixed(0)} s. ${result.notes.join(' ')}`);
-  return { ...result, name: bench.name, seconds };
+  const measured = { ...result, name: bench.name, seconds };
+  console.log(
+    `${rowsOf(measured).join('\n')}\n${seconds.toFixed(0)} s. ${result.notes.join(' ')}\n`,
+  );
+  return measured;
 }

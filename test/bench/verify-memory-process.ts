@@ -2,6 +2,7 @@
  * Verifies a generated ledger in a process of its own and prints what that took, as JSON. Started by
  * verify-memory.ts with --expose-gc; arguments: entries, and `rules` or `links`.
  */
+import { readFileSync } from 'node:fs';
 import { LedgerVerifier } from '../../shared/ledger/verify.ts';
 import { generatedLedger } from './generated-ledger.ts';
 
@@ -29,6 +30,13 @@ function heldBytes(): number {
   return heapUsed + external;
 }
 
+/**
+ * Of this program alone. What `process.resourceUsage` tells is no less than the memory that the
+ * process had which started this one.
+ */
 function peakResidentBytes(): number {
-  return process.resourceUsage().maxRSS * 1024;
+  const [, kibibytes] = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  if (kibibytes === undefined)
+    throw new Error('/proc/self/status does not tell the peak (VmHWM): measure memory on Linux');
+  return Number(kibibytes) * 1024;
 }

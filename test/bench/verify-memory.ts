@@ -79,9 +79,8 @@ function resultOf(
       'Each in a process of its own that generates the ledger line by line and keeps none of it; ' +
         'held is used heap and external memory after a collection. Every document has one ' +
         'version, which is the most that the state can hold for an entry.',
-      `V8's young generation is held to semi-spaces of ${YOUNG_MIB} MiB. Left to itself it grows ` +
-        'with the garbage of a long run up to its own limit, which adds some 60 MiB of resident ' +
-        'memory, and no more for a longer run.',
+      `V8's young generation is held to semi-spaces of ${YOUNG_MIB} MiB: left to itself it grows ` +
+        'with the garbage of a long run up to a limit of its own, whatever is kept.',
       `Held: ${mib((use) => use.fewLinks.heldBytes)} MiB and ` +
         `${mib((use) => use.manyLinks.heldBytes)} MiB with links only, ` +
         `${mib((use) => use.manyRules.heldBytes)} MiB with the rules. Peak resident: ` +

@@ -205,7 +205,7 @@ describe('functions', () => {
       entry: 'functions/deliver.lambda.ts',
       batchSize: 10,
       timeout: 60,
-      visibility: 360,
+      visibility: 70,
     },
     {
       name: 'FetchDocuments',
