@@ -6,13 +6,15 @@ import { BenchLead, uploads } from './lead.ts';
 
 const ARRAY = limits.commitEntriesMax;
 const CLIENTS = 32;
+/** Short ones, many of them: the database becomes faster and slower all the time. */
+const TURNS = 4;
 
 /** Entries that come together, in one request, share one commit. */
 export const appendArray: Bench = {
   name: 'append-array',
   needs: 'database',
   run: async ({ quick, rounds }) => {
-    const arrays = quick ? 1 : 12;
+    const arrays = quick ? 1 : 3;
     const { measured, manyWrites, arrayCount } = await withLead(async (lead, registries) => {
       let writes = 0;
       let count = 0;
@@ -30,11 +32,12 @@ export const appendArray: Bench = {
       await oneByOne(lead, registries.one, quick ? 5 : 200);
       const measured = await interleaved(rounds, {
         one: () => many(arrays),
-        other: () => oneByOne(lead, registries.one, quick ? ARRAY : 4 * ARRAY),
+        other: () => oneByOne(lead, registries.one, ARRAY),
+        turns: TURNS,
       });
       return { measured, manyWrites: writes, arrayCount: count };
     });
-    const work = { one: arrays * ARRAY, other: quick ? ARRAY : 4 * ARRAY };
+    const work = { one: arrays * ARRAY, other: ARRAY };
     return {
       figures: [
         {
@@ -64,7 +67,7 @@ export const appendConcurrent: Bench = {
   name: 'append-concurrent',
   needs: 'database',
   run: async ({ quick, rounds }) => {
-    const each = quick ? 2 : 12;
+    const each = quick ? 1 : 4;
     const { measured, entriesAWrite } = await withLead(async (lead, registries) => {
       let writes = 0;
       let entries = 0;
@@ -83,11 +86,12 @@ export const appendConcurrent: Bench = {
       await oneByOne(lead, registries.one, quick ? 5 : 200);
       const measured = await interleaved(rounds, {
         one: () => together(each),
-        other: () => oneByOne(lead, registries.one, quick ? 8 : 96),
+        other: () => oneByOne(lead, registries.one, ARRAY),
+        turns: TURNS,
       });
       return { measured, entriesAWrite: entries / writes };
     });
-    const work = { one: CLIENTS * each, other: quick ? 8 : 96 };
+    const work = { one: CLIENTS * each, other: ARRAY };
     return {
       figures: [
         {

@@ -64,10 +64,12 @@ export function processorSecondsOf(work: () => void): number {
   return (user + system) / 1_000_000;
 }
 
-/** Two ways to do the same, each given as the seconds that one round of it takes. */
+/** Two ways to do the same, each given as the seconds that one turn of it takes. */
 export interface Sides {
   readonly one: () => number | Promise<number>;
   readonly other: () => number | Promise<number>;
+  /** Of each side in a round, added up; one unless given. */
+  readonly turns?: number;
 }
 
 export interface Rounds {
@@ -76,18 +78,24 @@ export interface Rounds {
 }
 
 /**
- * Rounds of both sides, one after the other. The side that begins alternates, so that a machine
- * that becomes slower or faster meanwhile favours neither.
+ * Rounds of both sides, turn by turn. The side that begins alternates, so that a machine that
+ * becomes slower or faster meanwhile favours neither.
  */
-export async function interleaved(rounds: number, { one, other }: Sides): Promise<Rounds> {
+export async function interleaved(rounds: number, sides: Sides): Promise<Rounds> {
   const seconds = { one: [] as number[], other: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
-    if (round % 2 === 0) seconds.one.push(await one());
-    seconds.other.push(await other());
-    if (round % 2 === 1) seconds.one.push(await one());
+    const sum = { one: 0, other: 0 };
+    for (let turn = 0; turn < (sides.turns ?? 1); turn += 1) {
+      const order = (round + turn) % 2 === 0 ? names : names.toReversed();
+      for (const side of order) sum[side] += await sides[side]();
+    }
+    seconds.one.push(sum.one);
+    seconds.other.push(sum.other);
   }
   return seconds;
 }
+
+const names = ['one', 'other'] as const;
 
 /** Round by round, how many times as much the first side does a second. */
 export function ratesRatio(rounds: Rounds, work: { one: number; other: number }): number[] {
