@@ -5,6 +5,12 @@ import type { Log } from '../shared/http/http-stack.ts';
 import { deliver } from '../shared/registry/deliver.ts';
 import { eachPoke } from './poke.ts';
 
+/**
+ * A statement often arrives just before the entry that it is about: who is asked to come again so
+ * soon waits here, instead of for the next sweep.
+ */
+const COME_AGAIN_MS_MAX = 2_000;
+
 /** Brings one peer of one registry what it lacks; takes pokes from the delivery queue. */
 export function createDeliver(open: OpenInstance, log: Log = logLine) {
   return (event: SQSEvent): Promise<SQSBatchResponse> =>
@@ -22,8 +28,13 @@ export function createDeliver(open: OpenInstance, log: Log = logLine) {
             return instance.outbox.pokeDelivery(registryId, peer, token);
           }
           case 'parked': {
-            const { reason, nextAttemptAt } = outcome;
+            const { reason, nextAttemptAt, comeAgain } = outcome;
             log('warn', 'delivery parked', { registryId, peer, reason, nextAttemptAt });
+            const waitMs = Date.parse(nextAttemptAt) - instance.clock.now();
+            if (!comeAgain || waitMs > COME_AGAIN_MS_MAX) return;
+            await instance.clock.wait(Math.max(0, waitMs));
+            const token = `again:${instance.random.uuid()}`;
+            return instance.outbox.pokeDelivery(registryId, peer, token);
           }
         }
       },

@@ -50,7 +50,13 @@ export type DeliverOutcome =
   /** The turn is over before the work is: to be poked again. */
   | { readonly outcome: 'more' }
   /** Failed; the cursor says when it is tried again. */
-  | { readonly outcome: 'parked'; readonly reason: string; readonly nextAttemptAt: string };
+  | {
+      readonly outcome: 'parked';
+      readonly reason: string;
+      readonly nextAttemptAt: string;
+      /** The peer is merely behind and asked to be called again: so soon that waiting pays. */
+      readonly comeAgain: boolean;
+    };
 
 /** Requests of one turn, and when its last one may begin: a turn ends before the function does. */
 const REQUESTS_MAX = 20;
@@ -58,6 +64,8 @@ const TURN_MS_MAX = 20_000;
 
 /** So often a peer may ask to come again before that counts as a failure of its own. */
 const COME_AGAIN_MAX = 5;
+/** So often it is called again at once; after that the sweep does it. */
+const COME_AGAIN_SOON_MAX = 3;
 
 export async function deliver(
   ports: DeliverPorts,
@@ -334,5 +342,6 @@ async function park(
   const expected = asked !== undefined && failures <= COME_AGAIN_MAX;
   if (head.configuration.peers.includes(peer) && !expected)
     alarms.raise('PeerUnreachable', { registryId, peer, failures, reason });
-  return { outcome: 'parked', reason, nextAttemptAt };
+  const comeAgain = expected && failures <= COME_AGAIN_SOON_MAX;
+  return { outcome: 'parked', reason, nextAttemptAt, comeAgain };
 }
