@@ -145,7 +145,7 @@ It stays up. In another terminal, in this folder:
   export it, and verify the file without network
     npm run -s registry -- export --environment ${contractor?.directory}/environment.json --registry ${registryId} --out registry.jsonl
     npm run -s registry -- verify-export registry.jsonl --registry ${registryId}
-  the same over plain HTTP
+  the registry as JSON, with curl
     curl ${curl} ${endpoint}/v1/registries/${registryId}
 
 Ctrl-C ends it. Everything is kept in ${directory} and is there at the next start.`);
