@@ -2,31 +2,39 @@ import type { Link } from './backlinks.ts';
 import { type Digest, digestOf, type Sequence } from './digest.ts';
 import type {
   DocumentItem,
+  RequestItem,
   RuleItem,
   RuleView,
+  SignatureItem,
   StateChange,
   StateKey,
   TransactionItem,
+  VersionItem,
 } from './state.ts';
 
 /**
- * The state of a ledger of millions of entries in at most 100 bytes an entry: no object is kept,
- * only a record of 72 bytes per sequence and two indexes of sequences.
+ * The state of a ledger of millions of entries in at most 136 bytes an entry: no object is kept but
+ * for signing requests that are open, only a record of 108 bytes per sequence and two indexes of
+ * sequences. A third of it is what signatures are held against: the SHA-256 of every version.
  */
 
 /** Where in a record stands what the entry's transaction put into the state, in words of 32 bits. */
 const DIGEST = 0;
 const TRANSACTION = 8;
-const DOCUMENT = 12;
+/** Of the document, the request or the signature: an entry puts at most one into the state. */
+const NAME = 12;
 const VERSION = 16;
-/** The sequence of the version before, or 0. */
+/** Of a version the sequence of the one before, of a request that of its signature; or 0. */
 const PREVIOUS = 17;
-const RECORD_WORDS = 18;
+/** The sequence of a much older version: see `#versionAt`. */
+const JUMP = 18;
+const CONTENT = 19;
+const RECORD_WORDS = 27;
 
 const WORD_BYTES = 4;
 const DIGEST_BYTES = 32;
-/** Hex digits of the 16 bytes by which a document is known. */
-const DOCUMENT_DIGITS = 32;
+/** Hex digits of the 16 bytes by which a document, a request or a signature is known. */
+const NAME_DIGITS = 32;
 
 /** The record that holds whatever is looked for: sequences begin at 1. */
 const WANTED = 0;
@@ -62,8 +70,9 @@ class Records {
     this.#grown(sequence).bytes.write(hex, (startOf(sequence) + word) * WORD_BYTES, 'hex');
   }
 
-  digest(sequence: number): Digest {
-    const from = (startOf(sequence) + DIGEST) * WORD_BYTES;
+  /** The digest that stands in the record from that word on. */
+  digest(sequence: number, word: number): Digest {
+    const from = (startOf(sequence) + word) * WORD_BYTES;
     return this.#grown(sequence).bytes.toString('hex', from, from + DIGEST_BYTES) as Digest;
   }
 
@@ -161,50 +170,62 @@ class SequenceIndex {
 }
 
 /**
- * A state to verify with. Its view answers what the rules read; a document is known by 16 bytes of
- * the SHA-256 of its id, of which it takes 2^64 tries to find two alike.
+ * A state to verify with. Its view answers what the rules read; a document, a request and a
+ * signature are known by 16 bytes of a SHA-256, of which it takes 2^64 tries to find two alike.
  */
 export class CompactState {
   readonly #records = new Records();
-  readonly #transactions = new SequenceIndex(this.#records, TRANSACTION, DOCUMENT);
-  readonly #documents = new SequenceIndex(this.#records, DOCUMENT, VERSION);
+  readonly #transactions = new SequenceIndex(this.#records, TRANSACTION, NAME);
+  readonly #names = new SequenceIndex(this.#records, NAME, VERSION);
+  /** Open signing requests by sequence: few at any time, and large with their keys. */
+  readonly #open = new Map<number, RequestItem>();
   #lastTransaction = { id: '', hex: '' };
-  #lastDocument = { id: '', hex: '' };
+  #lastName = { name: '', hex: '' };
 
   readonly view: RuleView = (key) => {
     const { kind, id, version } = partsOf(key);
-    if (kind === 'transaction') return this.#transaction(id);
-    this.#records.putHex(WANTED, DOCUMENT, this.#hexOfDocument(id));
-    const newest = this.#documents.find(WANTED);
-    if (kind === 'document') return newest === 0 ? undefined : this.#document(newest);
-    const sequence = this.#sequenceOf(newest, version);
-    return sequence === 0 ? undefined : { entry: this.#link(sequence) };
+    switch (kind) {
+      case 'transaction':
+        return this.#transaction(id);
+      case 'document':
+        return this.#document(this.#named(key));
+      case 'version':
+        return this.#version(this.#named(`document#${id}`), version);
+      case 'request':
+        return this.#request(this.#named(key));
+      case 'signature':
+        return this.#signature(this.#named(key));
+    }
   };
 
   /** Takes over what an accepted transaction changes. */
   record(changes: readonly StateChange[]): void {
     for (const { key, before, after } of changes) {
       const { kind, id } = partsOf(key);
-      if (kind === 'transaction') {
-        const { sequence } = after as TransactionItem;
-        this.#records.putHex(sequence, TRANSACTION, this.#hexOfTransaction(id));
-        this.#transactions.put(sequence);
-      } else if (kind === 'document') {
-        // The version item, which comes along, says nothing more.
-        const { version, entry } = after as DocumentItem;
-        const previous = (before as DocumentItem | undefined)?.entry.sequence ?? 0;
-        this.#records.putHex(entry.sequence, DIGEST, entry.digest);
-        this.#records.putHex(entry.sequence, DOCUMENT, this.#hexOfDocument(id));
-        this.#records.putWord(entry.sequence, VERSION, version);
-        this.#records.putWord(entry.sequence, PREVIOUS, previous);
-        this.#documents.put(entry.sequence);
+      switch (kind) {
+        case 'transaction':
+          this.#recordTransaction(id, after as TransactionItem);
+          break;
+        case 'document':
+          this.#recordDocument(key, before as DocumentItem | undefined, after as DocumentItem);
+          break;
+        case 'version': {
+          const { entry, contentDigest } = after as VersionItem;
+          this.#records.putHex(entry.sequence, CONTENT, contentDigest);
+          break;
+        }
+        case 'request':
+          this.#recordRequest(key, after as RequestItem);
+          break;
+        case 'signature':
+          this.#recordName(key, (after as SignatureItem).entry);
       }
     }
   }
 
-  /** Bytes held. */
+  /** Bytes held, but for open requests. */
   get bytes(): number {
-    return this.#records.bytes + this.#transactions.bytes + this.#documents.bytes;
+    return this.#records.bytes + this.#transactions.bytes + this.#names.bytes;
   }
 
   #transaction(id: string): RuleItem | undefined {
@@ -213,20 +234,96 @@ export class CompactState {
     return sequence === 0 ? undefined : { sequence };
   }
 
-  #document(newest: number): RuleItem {
+  #document(newest: number): RuleItem | undefined {
+    if (newest === 0) return undefined;
     return { version: this.#records.word(newest, VERSION), entry: this.#link(newest) };
   }
 
-  /** Back from the newest version of a document to the wanted one; 0 where there is none. */
-  #sequenceOf(newest: number, version: number): number {
+  #version(newest: number, version: number): RuleItem | undefined {
+    const sequence = this.#versionAt(newest, version);
+    if (sequence === 0) return undefined;
+    return {
+      entry: this.#link(sequence),
+      contentDigest: this.#records.digest(sequence, CONTENT),
+    };
+  }
+
+  /** Of a request that is signed nothing else is asked. */
+  #request(sequence: number): RuleItem | undefined {
+    if (sequence === 0) return undefined;
+    const open = this.#open.get(sequence);
+    return open ?? { signed: this.#link(this.#records.word(sequence, PREVIOUS)) };
+  }
+
+  #signature(sequence: number): RuleItem | undefined {
+    return sequence === 0 ? undefined : { entry: this.#link(sequence) };
+  }
+
+  /**
+   * Back from the newest version of a document to the wanted one, 0 where there is none: by the
+   * jump wherever it does not overshoot. The jumps are those of a skew-binary list, so the way is
+   * logarithmic, however many versions somebody made.
+   */
+  #versionAt(newest: number, version: number): number {
+    const records = this.#records;
     let sequence = newest;
-    while (sequence !== 0 && this.#records.word(sequence, VERSION) !== version)
-      sequence = this.#records.word(sequence, PREVIOUS);
-    return sequence;
+    while (sequence !== 0 && records.word(sequence, VERSION) > version) {
+      const jump = records.word(sequence, JUMP);
+      const fits = jump !== 0 && records.word(jump, VERSION) >= version;
+      sequence = fits ? jump : records.word(sequence, PREVIOUS);
+    }
+    return sequence !== 0 && records.word(sequence, VERSION) === version ? sequence : 0;
+  }
+
+  #recordTransaction(id: string, { sequence }: TransactionItem): void {
+    this.#records.putHex(sequence, TRANSACTION, this.#hexOfTransaction(id));
+    this.#transactions.put(sequence);
+  }
+
+  #recordDocument(key: StateKey, before: DocumentItem | undefined, after: DocumentItem): void {
+    const { version, entry } = after;
+    const previous = before?.entry.sequence ?? 0;
+    this.#records.putWord(entry.sequence, VERSION, version);
+    this.#records.putWord(entry.sequence, PREVIOUS, previous);
+    this.#records.putWord(entry.sequence, JUMP, this.#jumpOver(previous));
+    this.#recordName(key, entry);
+  }
+
+  /** As far back again as the version before jumps, where its two jumps are equally long. */
+  #jumpOver(previous: number): number {
+    const records = this.#records;
+    const jump = records.word(previous, JUMP);
+    const further = records.word(jump, JUMP);
+    const length = records.word(previous, VERSION) - records.word(jump, VERSION);
+    const lengthBefore = records.word(jump, VERSION) - records.word(further, VERSION);
+    return previous !== 0 && length === lengthBefore ? further : previous;
+  }
+
+  #recordRequest(key: StateKey, request: RequestItem): void {
+    const { entry, signed } = request;
+    if (signed === undefined) {
+      this.#open.set(entry.sequence, request);
+      this.#recordName(key, entry);
+    } else {
+      this.#open.delete(entry.sequence);
+      this.#records.putWord(entry.sequence, PREVIOUS, signed.sequence);
+    }
+  }
+
+  #recordName(key: StateKey, { sequence, digest }: Link): void {
+    this.#records.putHex(sequence, DIGEST, digest);
+    this.#records.putHex(sequence, NAME, this.#hexOfName(key));
+    this.#names.put(sequence);
+  }
+
+  /** The sequence of what is known by the name, or 0. */
+  #named(name: string): number {
+    this.#records.putHex(WANTED, NAME, this.#hexOfName(name));
+    return this.#names.find(WANTED);
   }
 
   #link(sequence: number): Link {
-    return { digest: this.#records.digest(sequence), sequence: sequence as Sequence };
+    return { digest: this.#records.digest(sequence, DIGEST), sequence: sequence as Sequence };
   }
 
   /** One entry asks for its transaction and its document several times. */
@@ -236,15 +333,15 @@ export class CompactState {
     return this.#lastTransaction.hex;
   }
 
-  #hexOfDocument(id: string): string {
-    if (this.#lastDocument.id !== id)
-      this.#lastDocument = { id, hex: digestOf(id).slice(0, DOCUMENT_DIGITS) };
-    return this.#lastDocument.hex;
+  #hexOfName(name: string): string {
+    if (this.#lastName.name !== name)
+      this.#lastName = { name, hex: digestOf(name).slice(0, NAME_DIGITS) };
+    return this.#lastName.hex;
   }
 }
 
 interface KeyParts {
-  readonly kind: 'transaction' | 'document' | 'version';
+  readonly kind: 'transaction' | 'document' | 'version' | 'request' | 'signature';
   readonly id: string;
   /** Of the kind version; else 0. */
   readonly version: number;

@@ -21,7 +21,7 @@ import {
 
 /** A transaction in its place: protocol section 4. */
 
-const entrySchema = z.strictObject({
+export const entrySchema = z.strictObject({
   /** Nearest first; 53 bits of sequence bound their number. */
   backlinks: z.array(linkSchema).max(53),
   configuration: linkSchema.exactOptional(),

@@ -77,6 +77,30 @@ export function readStatement<Schema extends z.ZodType<Statement>>(
   compact: string,
   schema: Schema,
 ): ReadStatement<z.output<Schema>> | Refused {
+  return readSigned(compact, schema, ({ signer }) => signer);
+}
+
+/** A statement that a person decided on (protocol section 2). */
+export interface DecidedStatement extends Statement {
+  readonly decidedBy: CertificateId;
+}
+
+/**
+ * Reads an operator's own signature over the payload of a statement: as `readStatement`, but the
+ * key in the header is that of `decidedBy`. That this is an operator, the statement's signer vouches.
+ */
+export function readDecision<Schema extends z.ZodType<DecidedStatement>>(
+  compact: string,
+  schema: Schema,
+): ReadStatement<z.output<Schema>> | Refused {
+  return readSigned(compact, schema, ({ decidedBy }) => decidedBy);
+}
+
+function readSigned<Schema extends z.ZodType<Statement>>(
+  compact: string,
+  schema: Schema,
+  signerOf: (statement: z.output<Schema>) => CertificateId,
+): ReadStatement<z.output<Schema>> | Refused {
   const parts = splitCompact(compact);
   if (parts.outcome === 'refused') return parts;
   const header = readHeader(parts.header);
@@ -85,10 +109,11 @@ export function readStatement<Schema extends z.ZodType<Statement>>(
   if (parsed.outcome === 'refused') return malformed(`payload: ${parsed.code} ${parsed.detail}`);
   const valid = validate(schema, parsed.value);
   if (valid.outcome === 'refused') return malformed(`payload: ${valid.detail}`);
-  if (valid.value.signer !== header.key.certificateId)
+  const named = signerOf(valid.value);
+  if (named !== header.key.certificateId)
     return refuse(
       'STATEMENT_SIGNER_DIFFERS',
-      `signed with the key ${header.key.certificateId}, but names ${valid.value.signer}`,
+      `signed with the key ${header.key.certificateId}, but names ${named}`,
     );
   const key = { key: header.key.publicKey, dsaEncoding: 'ieee-p1363' } as const;
   if (!verify('sha256', parts.input, key, parts.signature))

@@ -1,8 +1,17 @@
 import type { Link } from './backlinks.ts';
 import type { ChainHead } from './chain.ts';
-import type { Digest } from './digest.ts';
+import type { Digest, Sequence } from './digest.ts';
 import { type Refused, refuse } from './errors.ts';
-import type { CreateRegistry, Transaction, UploadDocument } from './transaction.ts';
+import { checkSigningKey, signatureInputDigest, verifySignature } from './signature.ts';
+import type {
+  CreateRegistry,
+  Purpose,
+  RequestSignature,
+  SignDocument,
+  SigningKey,
+  Transaction,
+  UploadDocument,
+} from './transaction.ts';
 
 /**
  * What the entries add up to, and the rules of protocol section 3 as a pure function of it. The
@@ -20,6 +29,8 @@ export interface TransactionItem {
 
 /** The newest version of a document. */
 export interface DocumentItem {
+  /** The entry of version 1: documents are listed in this order. */
+  readonly first: Sequence;
   readonly version: number;
   readonly entry: Link;
 }
@@ -32,7 +43,27 @@ export interface VersionItem {
   readonly mediaType: string;
 }
 
-export type StateItem = TransactionItem | DocumentItem | VersionItem;
+/** A required signature, and the entry that gave it. */
+export interface RequestItem {
+  readonly entry: Link;
+  readonly documentId: string;
+  readonly version: number;
+  /** Of that version: what the signature is held against. */
+  readonly contentDigest: Digest;
+  readonly purpose: Purpose;
+  readonly publicKey: SigningKey;
+  /** RFC 3339. Decides nothing: overdue is what readers see. */
+  readonly dueAt?: string;
+  /** Absent while the request is open. */
+  readonly signed?: Link;
+}
+
+/** A signature that has an entry, by the digest of what was signed. */
+export interface SignatureItem {
+  readonly entry: Link;
+}
+
+export type StateItem = TransactionItem | DocumentItem | VersionItem | RequestItem | SignatureItem;
 
 /** One item before and after a transaction. Items are never removed. */
 export interface StateChange {
@@ -47,8 +78,11 @@ export type StateView = (key: StateKey) => StateItem | undefined;
 /** What the rules read of a state item: whoever only verifies need keep no more. */
 export type RuleItem =
   | Pick<TransactionItem, 'sequence'>
-  | DocumentItem
-  | Pick<VersionItem, 'entry'>;
+  | Pick<DocumentItem, 'version' | 'entry'>
+  | Pick<VersionItem, 'entry' | 'contentDigest'>
+  | RequestItem
+  | Required<Pick<RequestItem, 'signed'>>
+  | SignatureItem;
 
 /** A view that is enough for the rules. */
 export type RuleView = (key: StateKey) => RuleItem | undefined;
@@ -65,11 +99,33 @@ export function versionKey(documentId: string, version: number): StateKey {
   return `version#${documentId}#${version}` as StateKey;
 }
 
+export function requestKey(requestId: string): StateKey {
+  return `request#${requestId}` as StateKey;
+}
+
+/** `inputDigest`: SHA-256 of the signing input, which no re-encoding of a signature changes. */
+export function signatureKey(inputDigest: Digest): StateKey {
+  return `signature#${inputDigest}` as StateKey;
+}
+
 /** Every state item that the rules read for this transaction. */
 export function stateKeysOf(transaction: Transaction): StateKey[] {
-  const keys = [transactionKey(transaction.transactionId)];
-  if (transaction.type === 'upload-document') keys.push(documentKey(transaction.documentId));
-  return keys;
+  const own = transactionKey(transaction.transactionId);
+  switch (transaction.type) {
+    case 'create-registry':
+    case 'reconfigure-peers':
+      return [own];
+    case 'upload-document':
+      return [own, documentKey(transaction.documentId)];
+    case 'request-signature': {
+      const { requestId, documentId, version } = transaction;
+      return [own, requestKey(requestId), versionKey(documentId, version)];
+    }
+    case 'sign-document': {
+      const { requestId, signature } = transaction;
+      return [own, requestKey(requestId), signatureKey(signatureInputDigest(signature))];
+    }
+  }
 }
 
 export type Ruling =
@@ -116,11 +172,9 @@ export function rule(
     case 'upload-document':
       return ruleUploadDocument(view, transaction, item);
     case 'request-signature':
+      return ruleRequestSignature(view, transaction, item);
     case 'sign-document':
-      return refuse(
-        'TYPE_NOT_SUPPORTED',
-        `${transaction.type} is not carried out by this version of the software`,
-      );
+      return ruleSignDocument({ registryId: head.registryId, view }, transaction, item);
   }
 }
 
@@ -157,8 +211,89 @@ function ruleUploadDocument(
     ...(latest === undefined ? {} : { subject: latest.entry }),
     changesAt: (entry) => [
       created(transactionKey(transaction.transactionId), item),
-      { key: documentKey(documentId), before: latest, after: { version, entry } },
+      {
+        key: documentKey(documentId),
+        before: latest,
+        after: { first: entry.sequence, ...latest, version, entry },
+      },
       created(versionKey(documentId, version), { entry, contentDigest, size, mediaType }),
+    ],
+  };
+}
+
+function ruleRequestSignature(
+  view: RuleView,
+  transaction: RequestSignature,
+  item: TransactionItem,
+): Ruling {
+  const { requestId, documentId, version, publicKey, purpose, dueAt } = transaction;
+  if (view(requestKey(requestId)) !== undefined)
+    return refuse(
+      'REQUEST_ID_REUSED',
+      `request ${requestId} has an entry already; take a new UUID for another signature`,
+    );
+  const asked = view(versionKey(documentId, version)) as VersionItem | undefined;
+  if (asked === undefined)
+    return refuse(
+      'VERSION_UNKNOWN',
+      `version ${version} of ${documentId} is not in this registry; upload it first`,
+    );
+  const weak = checkSigningKey(publicKey);
+  if (weak !== undefined) return weak;
+  const { contentDigest } = asked;
+  const request = { documentId, version, contentDigest, purpose, publicKey };
+  return {
+    outcome: 'accepted',
+    subject: asked.entry,
+    changesAt: (entry) => [
+      created(transactionKey(transaction.transactionId), item),
+      created(requestKey(requestId), {
+        ...request,
+        entry,
+        ...(dueAt === undefined ? {} : { dueAt }),
+      }),
+    ],
+  };
+}
+
+interface SignatureContext {
+  readonly registryId: Digest;
+  readonly view: RuleView;
+}
+
+function ruleSignDocument(
+  { registryId, view }: SignatureContext,
+  { requestId, signature, transactionId }: SignDocument,
+  item: TransactionItem,
+): Ruling {
+  const found = view(requestKey(requestId)) as RequestItem | undefined;
+  if (found === undefined)
+    return refuse(
+      'REQUEST_UNKNOWN',
+      `no signature was requested as ${requestId} in this registry; request it first`,
+    );
+  if (found.signed !== undefined)
+    return refuse(
+      'REQUEST_ALREADY_SIGNED',
+      `request ${requestId} was signed with entry ${found.signed.sequence}; ` +
+        'request another signature if one more is required',
+    );
+  const verified = verifySignature(signature, { ...found, registryId });
+  if (verified.outcome === 'refused') return verified;
+  const given = view(signatureKey(verified.inputDigest)) as SignatureItem | undefined;
+  if (given !== undefined)
+    return refuse(
+      'SIGNATURE_REPLAYED',
+      `this very signature answered another request with entry ${given.entry.sequence}; ` +
+        'every request takes a signature of its own',
+    );
+  return {
+    outcome: 'accepted',
+    subject: found.entry,
+    changesAt: (entry) => [
+      created(transactionKey(transactionId), item),
+      { key: requestKey(requestId), before: found, after: { ...found, signed: entry } },
+      created(signatureKey(verified.inputDigest), { entry }),
     ],
   };
 }

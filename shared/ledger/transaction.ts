@@ -75,7 +75,7 @@ const uploadDocumentSchema = z.strictObject({
 });
 
 /** RFC 7517/7518/8037: the public half of the keys that section 8 admits, nothing else. */
-const publicKeySchema = z.discriminatedUnion('kty', [
+export const publicKeySchema = z.discriminatedUnion('kty', [
   z.strictObject({
     crv: z.enum(['P-256', 'P-384', 'P-521']),
     kty: z.literal('EC'),
@@ -86,6 +86,9 @@ const publicKeySchema = z.discriminatedUnion('kty', [
   z.strictObject({ e: z.literal('AQAB'), kty: z.literal('RSA'), n: base64urlSchema }),
 ]);
 
+/** What a signature is for: ETSI TS 119 182-1, srCms. */
+export const purposeSchema = z.enum(['approval', 'origin', 'receipt', 'creation']);
+
 const requestSignatureSchema = z.strictObject({
   ...common,
   ...alternative,
@@ -94,7 +97,7 @@ const requestSignatureSchema = z.strictObject({
   documentId: identifierSchema,
   dueAt: timestampSchema.exactOptional(),
   publicKey: publicKeySchema,
-  purpose: z.enum(['approval', 'origin', 'receipt', 'creation']),
+  purpose: purposeSchema,
   requestId: uuidSchema,
   version: versionSchema,
 });
@@ -108,7 +111,8 @@ const signDocumentSchema = z.strictObject({
   signature: z.strictObject({ protected: base64urlSchema, signature: base64urlSchema }),
 });
 
-const transactionSchema = z.discriminatedUnion('type', [
+/** Any transaction: `type` says which. */
+export const transactionSchema = z.discriminatedUnion('type', [
   createRegistrySchema,
   reconfigurePeersSchema,
   uploadDocumentSchema,
@@ -121,6 +125,12 @@ export type TransactionType = Transaction['type'];
 export type CreateRegistry = z.output<typeof createRegistrySchema>;
 export type ReconfigurePeers = z.output<typeof reconfigurePeersSchema>;
 export type UploadDocument = z.output<typeof uploadDocumentSchema>;
+export type RequestSignature = z.output<typeof requestSignatureSchema>;
+export type SignDocument = z.output<typeof signDocumentSchema>;
+/** A public key as JWK: RFC 7517, 7518 and 8037. */
+export type SigningKey = RequestSignature['publicKey'];
+/** What a signature says about the version: ETSI TS 119 182-1, srCms. */
+export type Purpose = RequestSignature['purpose'];
 
 const detailsCommon = {
   format: z.literal('registry/details/v1'),
@@ -129,7 +139,8 @@ const detailsCommon = {
 const name = textSchema(limits.nameCharactersMax);
 const note = textSchema(limits.descriptionCharactersMax);
 
-const detailsSchemas = {
+/** The details of each type that has some. */
+export const detailsSchemas = {
   'create-registry': z.strictObject({ ...detailsCommon, name, description: note.exactOptional() }),
   'upload-document': z.strictObject({ ...detailsCommon, name, note: note.exactOptional() }),
   'request-signature': z.strictObject({

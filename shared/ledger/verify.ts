@@ -11,10 +11,19 @@ import { linkTo, type ReadEntry, readEntry } from './entry.ts';
 import { type RefusalCode, type Refused, refuse } from './errors.ts';
 import { readStatement } from './jws.ts';
 import { limits } from './limits.ts';
+import { kindOf } from './line-kind.ts';
+import {
+  type Beside,
+  type BesideCheck,
+  checkBeside,
+  type RedactedDetails,
+  RedactionsOfLedger,
+  readRedactedLine,
+} from './redaction.ts';
 import { isTimestamp } from './schema.ts';
 import { readSignedLine } from './signed-line.ts';
 import { type Ruling, rule, type StateChange } from './state.ts';
-import { checkDetails, formatOf, type ReadTransaction, readTransaction } from './transaction.ts';
+import { formatOf, type ReadTransaction, readTransaction } from './transaction.ts';
 
 /**
  * Verifies a whole ledger from its bytes, entry 1 to head, trusting nothing but what is signed. It
@@ -45,6 +54,8 @@ export interface Report {
   readonly peers: readonly CertificateId[];
   readonly checkpoints: number;
   readonly confirmations: readonly ConfirmedThrough[];
+  /** Entries whose details were taken out. */
+  readonly redactions: readonly RedactedDetails[];
 }
 
 /** The confirmations of one signer. */
@@ -58,17 +69,16 @@ export interface VerifierOptions {
   /** The registry that the ledger is to be of; without it any registry will do. */
   readonly registryId?: Digest;
   /**
-   * Whether the rules of section 3 and the subject links are checked: takes up to 100 bytes of
+   * Whether the rules of section 3 and the subject links are checked: takes up to 136 bytes of
    * memory an entry, and constant memory without.
    */
   readonly rules: boolean;
 }
 
 /** One entry as bytes. They must not change before the next call. */
-export interface EntryBytes {
+export interface EntryBytes extends Beside {
   readonly entry: Uint8Array;
   readonly transaction: Uint8Array;
-  readonly details?: Uint8Array;
 }
 
 /** An entry in its place, with what it changes. */
@@ -84,6 +94,7 @@ export class LedgerVerifier {
   readonly #state: CompactState | undefined;
   readonly #peers = new ConfirmingPeers();
   readonly #confirmations = new Map<CertificateId, ConfirmedThrough>();
+  readonly #redactions = new RedactionsOfLedger();
   #head: ChainHead | undefined;
   /** Of the newest entry; it signs its checkpoint, also where it hands over. */
   #lead = '' as CertificateId;
@@ -112,10 +123,8 @@ export class LedgerVerifier {
         this.#begun = { transaction: line };
         return undefined;
       case 'details':
-        if (this.#begun === undefined || this.#begun.details !== undefined)
-          return this.#malformed('details that do not follow a transaction');
-        this.#begun = { ...this.#begun, details: line };
-        return undefined;
+      case 'redacted':
+        return this.#beside(line);
       case 'entry': {
         const begun = this.#begun;
         if (begun === undefined) return this.#malformed('an entry without its transaction');
@@ -137,12 +146,13 @@ export class LedgerVerifier {
       return this.#checkpointMissing(head, 'hands over the lead');
     const transaction = readTransaction(bytes.transaction);
     if (transaction.outcome === 'refused') return this.#wrongNext(transaction);
-    const unfit = this.#unfit(transaction, bytes.details);
-    if (unfit !== undefined) return this.#wrongNext(unfit);
+    const beside = this.#checkBeside(transaction, bytes);
+    if (beside.outcome === 'refused') return this.#wrongNext(beside);
     const placed = this.#placed(bytes.entry, transaction);
     if (placed.outcome === 'refused') return this.#wrongNext(placed);
     this.#extend(placed.read, transaction);
     this.#state?.record(placed.changes);
+    this.#redactions.extend(beside, listIn(transaction));
     return undefined;
   }
 
@@ -199,6 +209,12 @@ export class LedgerVerifier {
     if (this.#begun !== undefined) return this.#malformed('the end, in the middle of an entry');
     if (head === undefined) return this.#malformed('no entry at all');
     if (!this.#checkpointed) return this.#checkpointMissing(head, 'is the last');
+    const { strange } = this.#redactions;
+    if (strange !== undefined)
+      return this.#wrong(
+        strange.sequence,
+        refuse('SIGNER_NO_PEER', `${strange.signer} redacted details and was never a peer`),
+      );
     return {
       outcome: 'verified',
       registryId: head.registryId,
@@ -208,7 +224,23 @@ export class LedgerVerifier {
       peers: head.configuration.peers,
       checkpoints: this.#checkpoints,
       confirmations: [...this.#confirmations.values()],
+      redactions: this.#redactions.found,
     };
+  }
+
+  /** Details, or in their place their redaction. */
+  #beside(line: Buffer): Finding | undefined {
+    const begun = this.#begun;
+    if (begun === undefined || begun.details !== undefined || begun.redaction !== undefined)
+      return this.#malformed('details that do not follow a transaction');
+    if (kindOf(line) === 'details') {
+      this.#begun = { ...begun, details: line };
+      return undefined;
+    }
+    const read = readRedactedLine(line);
+    if (read.outcome === 'refused') return this.#wrongNext(read);
+    this.#begun = { ...begun, redaction: read.redaction };
+    return undefined;
   }
 
   #signed(line: Buffer): Finding | undefined {
@@ -228,15 +260,17 @@ export class LedgerVerifier {
     );
   }
 
-  #unfit(read: ReadTransaction, details: Uint8Array | undefined): Refused | undefined {
+  #checkBeside(read: ReadTransaction, beside: Beside): BesideCheck {
     const expected = this.#registryId;
     if (this.#head === undefined && expected !== undefined && read.digest !== expected)
       return refuse(
         'REGISTRY_DIFFERS',
         `is the registry ${read.digest}; ${expected} was expected: check which one you were given`,
       );
-    const fits = checkDetails(read, details);
-    return fits.outcome === 'refused' ? fits : undefined;
+    // Entry 1 names the registry by its own transaction.
+    const registryId = this.#head?.registryId ?? read.digest;
+    const sequence = (this.#head?.sequence ?? 0) + 1;
+    return checkBeside(read, beside, { registryId, sequence });
   }
 
   #placed(bytes: Uint8Array, transaction: ReadTransaction): Placed | Refused {
@@ -295,13 +329,13 @@ export class LedgerVerifier {
     return refuse('RESOLVES_UNKNOWN', `entry ${sequence} names resolutions that are not here`);
   }
 
-  #extend(read: ReadEntry, { transaction }: ReadTransaction): void {
+  #extend(read: ReadEntry, transaction: ReadTransaction): void {
     const before = this.#head;
     const { sequence, lead } = read.entry;
     this.#checkpointed = false;
     this.#lead = lead;
-    this.#head = extendHead(before, read, transaction);
-    this.#peers.extend(sequence, 'peers' in transaction ? transaction.peers : undefined);
+    this.#head = extendHead(before, read, transaction.transaction);
+    this.#peers.extend(sequence, listIn(transaction));
   }
 
   #wrong(sequence: number, { code, detail }: Refused): Finding {
@@ -331,29 +365,9 @@ export class LedgerVerifier {
   }
 }
 
-const FORMAT = Buffer.from('"format":"registry/');
-const ENTRY_INITIAL_AT = '{"'.length;
-const ENTRY_INITIAL = 'b'.charCodeAt(0);
-
-type LineKind = 'transaction' | 'details' | 'entry' | 'signed';
-
-/** By the first byte of their names. */
-const kinds: ReadonlyMap<number, LineKind> = new Map([
-  ['t'.charCodeAt(0), 'transaction'],
-  ['d'.charCodeAt(0), 'details'],
-  ['e'.charCodeAt(0), 'entry'],
-  ['s'.charCodeAt(0), 'signed'],
-]);
-
-/**
- * What a line seems to be, to choose its reader, which holds every byte against its format: the
- * quotes around the name stand in canonical bytes only where a name is.
- */
-function kindOf(line: Buffer): LineKind | undefined {
-  // No other line begins with "backlinks", and entries are the longest to search.
-  if (line[ENTRY_INITIAL_AT] === ENTRY_INITIAL) return 'entry';
-  const at = line.indexOf(FORMAT);
-  return at === -1 ? undefined : kinds.get(line[at + FORMAT.length] as number);
+/** The peer list that the transaction brings, if it does. */
+function listIn({ transaction }: ReadTransaction): readonly CertificateId[] | undefined {
+  return 'peers' in transaction ? transaction.peers : undefined;
 }
 
 const AFTER_TIMESTAMP = '","transactionDigest":"'.length + 64 + '"}'.length;

@@ -82,7 +82,7 @@ export interface AuditProgress {
 }
 
 /**
- * Audits one registry from entry 1 to its head as it is at the beginning. Takes 100 bytes of memory
+ * Audits one registry from entry 1 to its head as it is at the beginning. Takes 136 bytes of memory
  * an entry. `onProgress` is called after every page of 100 entries.
  */
 export async function auditRegistry(

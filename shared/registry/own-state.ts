@@ -1,12 +1,20 @@
+import type { Link } from '../ledger/backlinks.ts';
+import { encodeCanonical } from '../ledger/canonical.ts';
 import { sameLink } from '../ledger/chain.ts';
+import { readEntry } from '../ledger/entry.ts';
+import { signatureInputDigest } from '../ledger/signature.ts';
 import {
   documentKey,
+  type RequestItem,
+  requestKey,
   type StateItem,
   type StateKey,
+  signatureKey,
   stateKeysOf,
   transactionKey,
+  versionKey,
 } from '../ledger/state.ts';
-import { readTransaction, type UploadDocument } from '../ledger/transaction.ts';
+import { readTransaction, type Transaction } from '../ledger/transaction.ts';
 import type { JudgedEntry } from './judge-delivery.ts';
 import { flawOfStored } from './own-copy.ts';
 import type { Head, LedgerStore, StateRead, StoredEntry } from './ports.ts';
@@ -26,34 +34,77 @@ export async function flawOfOwnState(
   disputed: JudgedEntry,
 ): Promise<string | undefined> {
   if (head === undefined) return undefined;
-  const { transaction } = disputed.transaction;
-  for (const key of stateKeysOf(transaction)) {
+  for (const key of stateKeysOf(disputed.transaction.transaction)) {
     const item = items.get(key);
     const flaw = item === undefined ? undefined : await flawOfItem(store, head, [key, item]);
     if (flaw !== undefined) return flaw;
   }
-  if (transaction.type !== 'upload-document') return undefined;
-  return flawOfNewest(store, head, [
-    disputed,
-    transaction.documentId,
-    items.get(documentKey(transaction.documentId)),
-  ]);
+  return flawOfSubject(store, head, [disputed, items]);
 }
 
-/** The version that a disputed one links to may be newer than what the state says: that is old. */
-async function flawOfNewest(
+/**
+ * What a disputed entry links to may be in the own copy and yet not in the state: then the state
+ * has lost it, or is old.
+ */
+async function flawOfSubject(
   store: LedgerStore,
   head: Head,
-  [{ read }, documentId, item]: readonly [JudgedEntry, string, StateItem | undefined],
+  [{ read, transaction }, items]: readonly [JudgedEntry, StateRead['items']],
 ): Promise<string | undefined> {
   const { subject } = read.entry;
   if (subject === undefined) return undefined;
   const stored = await entryAt(store, head, subject.sequence);
-  const linked = uploadOf(stored);
-  if (!sameLink(stored, subject) || linked?.documentId !== documentId) return undefined;
-  const known = item !== undefined && 'version' in item ? item.version : 0;
-  if (linked.version <= known) return undefined;
-  return `the state of ${documentId} ends at version ${known}, entry ${subject.sequence} records ${linked.version}`;
+  if (stored === undefined || !sameLink(stored, subject)) return undefined;
+  const linked = transactionOf(stored);
+  const lost = linked && itemLost(transaction.transaction, linked, items);
+  return lost === undefined
+    ? undefined
+    : `the state item ${lost} does not say what entry ${subject.sequence} recorded`;
+}
+
+/** The item by which the state should know the linked transaction, and does not. */
+function itemLost(
+  disputed: Transaction,
+  linked: Transaction,
+  items: StateRead['items'],
+): StateKey | undefined {
+  const key = subjectKeyOf(disputed);
+  if (key === undefined || !keysRecordedBy(linked).includes(key)) return undefined;
+  const item = items.get(key);
+  if (item === undefined) return key;
+  const old = 'first' in item && 'version' in linked && item.version < linked.version;
+  return old ? key : undefined;
+}
+
+/** Where the rules look for what the transaction is about. */
+function subjectKeyOf(transaction: Transaction): StateKey | undefined {
+  switch (transaction.type) {
+    case 'create-registry':
+    case 'reconfigure-peers':
+      return undefined;
+    case 'upload-document':
+      return documentKey(transaction.documentId);
+    case 'request-signature':
+      return versionKey(transaction.documentId, transaction.version);
+    case 'sign-document':
+      return requestKey(transaction.requestId);
+  }
+}
+
+/** Which items others look for the transaction put into the state, or renewed. */
+function keysRecordedBy(transaction: Transaction): StateKey[] {
+  switch (transaction.type) {
+    case 'create-registry':
+    case 'reconfigure-peers':
+    case 'sign-document':
+      return [];
+    case 'upload-document': {
+      const { documentId, version } = transaction;
+      return [documentKey(documentId), versionKey(documentId, version)];
+    }
+    case 'request-signature':
+      return [requestKey(transaction.requestId)];
+  }
 }
 
 /** An item names the entry that made it: that entry must be sound, and say what the item says. */
@@ -68,31 +119,79 @@ async function flawOfItem(
     return `the state item ${key} names entry ${sequence}, which is missing`;
   const flaw = flawOfStored(stored);
   if (flaw !== undefined) return flaw;
-  return isSaidBy(stored, key, item)
-    ? undefined
-    : `the state item ${key} is not what entry ${sequence} recorded`;
+  const said = isSaidBy(stored, key, item);
+  const sound = 'purpose' in item ? said && (await isRequestSound(store, head, item, key)) : said;
+  return sound ? undefined : `the state item ${key} is not what entry ${sequence} recorded`;
 }
 
 function isSaidBy(stored: StoredEntry, key: StateKey, item: StateItem): boolean {
   const read = readTransaction(stored.transaction);
   if (read.outcome === 'refused') return false;
+  const { transaction } = read;
   if ('transactionDigest' in item)
     return (
-      transactionKey(read.transaction.transactionId) === key &&
-      item.transactionDigest === read.digest
+      transactionKey(transaction.transactionId) === key && item.transactionDigest === read.digest
     );
-  const upload = uploadOf(stored);
-  if (upload === undefined || !('version' in item)) return false;
-  const { documentId, version } = upload;
-  return (
-    documentKey(documentId) === key && version === item.version && sameLink(item.entry, stored)
-  );
+  if (!sameLink(item.entry, stored)) return false;
+  switch (transaction.type) {
+    case 'create-registry':
+    case 'reconfigure-peers':
+      return false;
+    case 'upload-document': {
+      const { documentId, version, contentDigest } = transaction;
+      if ('first' in item) return documentKey(documentId) === key && item.version === version;
+      return (
+        versionKey(documentId, version) === key &&
+        'contentDigest' in item &&
+        item.contentDigest === contentDigest
+      );
+    }
+    case 'request-signature':
+      return requestKey(transaction.requestId) === key && 'purpose' in item;
+    case 'sign-document':
+      return signatureKey(signatureInputDigest(transaction.signature)) === key;
+  }
 }
 
-function uploadOf(stored: StoredEntry | undefined): UploadDocument | undefined {
+/** Everything in a request's item, held against the entries that it came from. */
+async function isRequestSound(
+  store: LedgerStore,
+  head: Head,
+  item: RequestItem,
+  key: StateKey,
+): Promise<boolean> {
+  const requested = await entryAt(store, head, item.entry.sequence);
+  const asked = transactionOf(requested);
+  if (requested === undefined || asked?.type !== 'request-signature') return false;
+  const read = readEntry(requested.entry);
+  const subject = read.outcome === 'read' ? read.entry.subject : undefined;
+  const version = subject && transactionOf(await linkedEntry(store, head, subject));
+  if (version?.type !== 'upload-document') return false;
+  const { documentId, purpose, publicKey, dueAt } = asked;
+  const { signed, ...found } = item;
+  const { contentDigest } = version;
+  const expected = { entry: item.entry, documentId, version: asked.version, contentDigest };
+  const due = dueAt === undefined ? {} : { dueAt };
+  const right = encodeCanonical({ ...expected, purpose, publicKey, ...due });
+  if (!encodeCanonical(found).equals(right)) return false;
+  if (signed === undefined) return true;
+  const answer = transactionOf(await linkedEntry(store, head, signed));
+  return answer?.type === 'sign-document' && requestKey(answer.requestId) === key;
+}
+
+function transactionOf(stored: StoredEntry | undefined): Transaction | undefined {
   const read = stored === undefined ? undefined : readTransaction(stored.transaction);
-  if (read?.outcome !== 'read' || read.transaction.type !== 'upload-document') return undefined;
-  return read.transaction;
+  return read?.outcome === 'read' ? read.transaction : undefined;
+}
+
+/** The stored entry, if it is the one that is linked to. */
+async function linkedEntry(
+  store: LedgerStore,
+  head: Head,
+  link: Link,
+): Promise<StoredEntry | undefined> {
+  const stored = await entryAt(store, head, link.sequence);
+  return sameLink(stored, link) ? stored : undefined;
 }
 
 async function entryAt(

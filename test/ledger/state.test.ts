@@ -3,20 +3,22 @@ import { describe, expect, test } from 'vitest';
 import { type ChainHead, extendHead, nextEntry } from '../../shared/ledger/chain.ts';
 import { digestOf, type Sequence } from '../../shared/ledger/digest.ts';
 import { linkTo } from '../../shared/ledger/entry.ts';
+import { signatureInputDigest } from '../../shared/ledger/signature.ts';
 import {
   documentKey,
   mergeChanges,
   type Ruling,
+  requestKey,
   rule,
   type StateChange,
   type StateItem,
   type StateKey,
+  signatureKey,
   stateKeysOf,
   transactionKey,
   versionKey,
   viewAfter,
 } from '../../shared/ledger/state.ts';
-import type { Transaction } from '../../shared/ledger/transaction.ts';
 import {
   createRegistry,
   readTestTransaction,
@@ -28,6 +30,7 @@ import {
   timeAfter,
   uploadDocument,
 } from '../builders.ts';
+import { requestSignature, signDocument, targetOf, testSigner } from '../signing.ts';
 import { transactions } from './transactions.ts';
 
 const [a, b] = [testPeer(), testPeer()];
@@ -117,7 +120,7 @@ describe('the rule of upload-document', () => {
         before: undefined,
         after: { transactionDigest: digest, sequence: 2 },
       },
-      { key: documentKey('plan-1'), before: undefined, after: { version: 1, entry } },
+      { key: documentKey('plan-1'), before: undefined, after: { first: 2, version: 1, entry } },
       {
         key: versionKey('plan-1', 1),
         before: undefined,
@@ -139,8 +142,8 @@ describe('the rule of upload-document', () => {
     expect(ruling).toMatchObject({ outcome: 'accepted', subject: before });
     expect(ruling.outcome === 'accepted' && ruling.changesAt(someLink)[1]).toEqual({
       key: documentKey('plan-1'),
-      before: { version: 1, entry: before },
-      after: { version: 2, entry: someLink },
+      before: { first: 2, version: 1, entry: before },
+      after: { first: 2, version: 2, entry: someLink },
     });
   });
 
@@ -184,15 +187,169 @@ describe('the rule of reconfigure-peers', () => {
   });
 });
 
-describe('the rules of types to come', () => {
-  const { transaction, digest } = readTestTransaction(uploadDocument());
+const [first, second] = [testUuid(901), testUuid(902)];
+const signer = testSigner();
 
-  test.each(['request-signature', 'sign-document'] as const)('refuse %s', (type) => {
-    const later = { ...transaction, type } as unknown as Transaction;
+/** A ledger of version 1 of plan-1, and a request to sign it. */
+function ledgerWithRequest(): TestLedger {
+  const ledger = ledgerWith('plan-1');
+  ledger.commit([requestSignature(signer, 'plan-1', { requestId: first })]);
+  return ledger;
+}
 
-    expect(rule(ledgerWith().head, () => undefined, later, digest)).toMatchObject({
-      code: 'TYPE_NOT_SUPPORTED',
+describe('the rule of request-signature', () => {
+  test('accepts a request about a version, with the version as subject', () => {
+    const ledger = ledgerWith('plan-1');
+    ledger.upload('plan-1');
+    const version = { sequence: 2, digest: ledger.entryAt(2).digest };
+    const request = requestSignature(signer, 'plan-1', {
+      requestId: first,
+      dueAt: '2026-12-24T12:00:00.000Z',
     });
+    const ruling = rulingOn(ledger, request);
+    const { transaction, digest } = readTestTransaction(request);
+
+    expect(ruling).toMatchObject({ outcome: 'accepted', subject: version });
+    expect(ruling.outcome === 'accepted' && ruling.changesAt(someLink)).toEqual([
+      {
+        key: transactionKey(transaction.transactionId),
+        before: undefined,
+        after: { transactionDigest: digest, sequence: 4 },
+      },
+      {
+        key: requestKey(first),
+        before: undefined,
+        after: {
+          entry: someLink,
+          documentId: 'plan-1',
+          version: 1,
+          contentDigest: expect.stringMatching(/^[0-9a-f]{64}$/),
+          purpose: 'approval',
+          publicKey: signer.publicKey,
+          dueAt: '2026-12-24T12:00:00.000Z',
+        },
+      },
+    ]);
+  });
+
+  test('refuses a request id that has an entry', () => {
+    const ledger = ledgerWithRequest();
+    const again = requestSignature(testSigner(), 'plan-1', { requestId: first });
+
+    expect(codeOf(rulingOn(ledger, again))).toBe('REQUEST_ID_REUSED');
+  });
+
+  test.each([
+    ['a document', 'plan-2', 1],
+    ['a version', 'plan-1', 2],
+  ])('refuses %s that is not there', (_what, documentId, version) => {
+    const request = requestSignature(signer, documentId, { version });
+
+    expect(codeOf(rulingOn(ledgerWith('plan-1'), request))).toBe('VERSION_UNKNOWN');
+  });
+
+  test('refuses a key that is not admitted', () => {
+    const publicKey = { crv: 'Ed25519', kty: 'OKP', x: 'AQID' } as const;
+    const request = requestSignature({ publicKey }, 'plan-1');
+
+    expect(codeOf(rulingOn(ledgerWith('plan-1'), request))).toBe('KEY_NOT_ALLOWED');
+  });
+});
+
+describe('the rule of sign-document', () => {
+  test('accepts the signature that was requested, with the request as subject', () => {
+    const ledger = ledgerWithRequest();
+    const signature = signer.sign(targetOf(ledger, first));
+    const sign = signDocument(first, signature);
+    const ruling = rulingOn(ledger, sign);
+    const { transaction } = readTestTransaction(sign);
+    const before = ledger.state.get(requestKey(first));
+    const request = { sequence: 3, digest: ledger.entryAt(3).digest };
+
+    expect(ruling).toMatchObject({ outcome: 'accepted', subject: request });
+    expect(ruling.outcome === 'accepted' && ruling.changesAt(someLink)).toEqual([
+      expect.objectContaining({ key: transactionKey(transaction.transactionId) }),
+      { key: requestKey(first), before, after: { ...before, signed: someLink } },
+      {
+        key: signatureKey(signatureInputDigest(signature)),
+        before: undefined,
+        after: { entry: someLink },
+      },
+    ]);
+  });
+
+  test('accepts the signature of an older version', () => {
+    const ledger = ledgerWithRequest();
+    ledger.upload('plan-1');
+
+    const sign = signDocument(first, signer.sign(targetOf(ledger, first)));
+    expect(codeOf(rulingOn(ledger, sign))).toBe('accepted');
+  });
+
+  test('refuses an answer to nothing', () => {
+    const ledger = ledgerWithRequest();
+    const sign = signDocument(second, signer.sign(targetOf(ledger, first)));
+
+    expect(codeOf(rulingOn(ledger, sign))).toBe('REQUEST_UNKNOWN');
+  });
+
+  test('refuses a second signature of one request', () => {
+    const ledger = ledgerWithRequest();
+    ledger.commit([signDocument(first, signer.sign(targetOf(ledger, first)))]);
+    const again = signDocument(first, signer.sign(targetOf(ledger, first), 60));
+
+    expect(rulingOn(ledger, again)).toMatchObject({
+      code: 'REQUEST_ALREADY_SIGNED',
+      detail: expect.stringContaining('entry 4'),
+    });
+  });
+
+  test('refuses the signature of another request, although it asks the same of the same key', () => {
+    const ledger = ledgerWithRequest();
+    ledger.commit([requestSignature(signer, 'plan-1', { requestId: second })]);
+    const signature = signer.sign(targetOf(ledger, first));
+    ledger.commit([signDocument(first, signature)]);
+
+    expect(rulingOn(ledger, signDocument(second, signature))).toMatchObject({
+      code: 'SIGNATURE_REPLAYED',
+      detail: expect.stringContaining('entry 5'),
+    });
+    const fresh = signer.sign(targetOf(ledger, second), 60);
+    expect(codeOf(rulingOn(ledger, signDocument(second, fresh)))).toBe('accepted');
+  });
+
+  test.each([
+    ['another registry', { registryId: digestOf('other') }, 'SIGNATURE_OBJECT_DIFFERS'],
+    ['another document', { documentId: 'plan-2' }, 'SIGNATURE_OBJECT_DIFFERS'],
+    ['another version', { version: 2 }, 'SIGNATURE_OBJECT_DIFFERS'],
+    ['other bytes', { contentDigest: digestOf('other') }, 'SIGNATURE_CONTENT_DIFFERS'],
+    ['another purpose', { purpose: 'receipt' }, 'SIGNATURE_PURPOSE_DIFFERS'],
+  ] as const)('refuses a signature over %s', (_what, changes, code) => {
+    const ledger = ledgerWithRequest();
+    const sign = signDocument(first, signer.sign({ ...targetOf(ledger, first), ...changes }));
+
+    expect(codeOf(rulingOn(ledger, sign))).toBe(code);
+  });
+
+  test('refuses the signature of another key', () => {
+    const ledger = ledgerWithRequest();
+    const sign = signDocument(first, testSigner().sign(targetOf(ledger, first)));
+
+    expect(codeOf(rulingOn(ledger, sign))).toBe('SIGNATURE_WRONG');
+  });
+
+  test('asks for a version, its signature and both answers in one commit', () => {
+    const ledger = ledgerWithRequest();
+    const third = testUuid(903);
+    const target = { ...targetOf(ledger, first), version: 2 };
+    const contentDigest = digestOf('bytes of plan-1 2');
+    ledger.commit([
+      uploadDocument('plan-1', { version: 2 }),
+      requestSignature(signer, 'plan-1', { requestId: third, version: 2 }),
+      signDocument(third, signer.sign({ ...target, contentDigest })),
+    ]);
+
+    expect(ledger.state.get(requestKey(third))).toMatchObject({ signed: { sequence: 6 } });
   });
 });
 
@@ -206,9 +363,29 @@ describe('state items', () => {
       documentKey('plan-1'),
     ]);
     expect(stateKeysOf(reconfigure.transaction)).toEqual([transactionKey(testUuid(6))]);
+    const request = requestSignature(signer, 'plan-1', {
+      transactionId: testUuid(7),
+      requestId: first,
+    });
+    expect(stateKeysOf(readTestTransaction(request).transaction)).toEqual([
+      transactionKey(testUuid(7)),
+      requestKey(first),
+      versionKey('plan-1', 1),
+    ]);
+    const signature = signer.sign(targetOf(ledgerWithRequest(), first));
+    const sign = signDocument(first, signature, { transactionId: testUuid(8) });
+    expect(stateKeysOf(readTestTransaction(sign).transaction)).toEqual([
+      transactionKey(testUuid(8)),
+      requestKey(first),
+      signatureKey(signatureInputDigest(signature)),
+    ]);
   });
 
-  const item = (version: number): StateItem => ({ version, entry: someLink });
+  const item = (version: number): StateItem => ({
+    first: someLink.sequence,
+    version,
+    entry: someLink,
+  });
   const key = documentKey('plan-1');
   const changes: StateChange[] = [
     { key, before: item(1), after: item(2) },
@@ -274,10 +451,12 @@ describe('laws of the rules', () => {
     }
 
     expect([...reached].sort()).toEqual([
+      'KEY_NOT_ALLOWED',
       'NOT_FIRST_ENTRY',
+      'REQUEST_UNKNOWN',
       'SUPERSEDES_WITHOUT_RESOLUTION',
-      'TYPE_NOT_SUPPORTED',
       'VERSION_NOT_NEXT',
+      'VERSION_UNKNOWN',
       'accepted',
     ]);
   });

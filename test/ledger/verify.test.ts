@@ -4,6 +4,8 @@ import { encodeCanonical } from '../../shared/ledger/canonical.ts';
 import { digestOf, type Sequence } from '../../shared/ledger/digest.ts';
 import type { EntryParts } from '../../shared/ledger/entry.ts';
 import type { Compact } from '../../shared/ledger/jws.ts';
+import { encodeRedactedLine } from '../../shared/ledger/redaction.ts';
+import type { Redaction } from '../../shared/ledger/resolution.ts';
 import { encodeSignedLine } from '../../shared/ledger/signed-line.ts';
 import { type Finding, LedgerVerifier, type Report } from '../../shared/ledger/verify.ts';
 import {
@@ -16,15 +18,21 @@ import {
   reconfigurePeers,
   SALT,
   TestLedger,
+  type TestPeer,
   type TestTransaction,
   testPeer,
+  testUuid,
   timeAfter,
   uploadDocument,
 } from '../builders.ts';
+import { redactionBy } from '../redacting.ts';
+import { requestSignature, signDocument, targetOf, testSigner } from '../signing.ts';
 
 const [a, b, c, stranger] = [testPeer(), testPeer(), testPeer(), testPeer()];
+const signer = testSigner('ES256');
+const operator = testPeer();
 
-/** Confirmations, a commit of several entries, a hand-over, another list, a document's history. */
+/** Confirmations, commits of several entries, a hand-over, another list, a history, a signature. */
 function eventfulLedger(): TestLedger {
   const ledger = new TestLedger([a, b, c]);
   ledger.upload('plan-1', 'plan-2', 'plan-1');
@@ -36,6 +44,9 @@ function eventfulLedger(): TestLedger {
   ledger.confirm(c);
   ledger.upload('plan-2');
   ledger.upload('plan-1');
+  const requestId = testUuid(900);
+  ledger.commit([requestSignature(signer, 'plan-1', { requestId, version: 2 })]);
+  ledger.commit([signDocument(requestId, signer.sign(targetOf(ledger, requestId)))]);
   ledger.confirm(a);
   return ledger;
 }
@@ -63,7 +74,7 @@ describe.each([true, false])('an export, verified with rules: %s', (rules) => {
     expect(verify(ledger.lines(), { rules })).toEqual({
       outcome: 'verified',
       registryId: ledger.registryId,
-      entries: 7,
+      entries: 9,
       headDigest: ledger.head.digest,
       lead: b.certificateId,
       peers: [b.certificateId, a.certificateId],
@@ -71,8 +82,9 @@ describe.each([true, false])('an export, verified with rules: %s', (rules) => {
       confirmations: [
         { signer: b.certificateId, count: 2, newest: 5 },
         { signer: c.certificateId, count: 2, newest: 5 },
-        { signer: a.certificateId, count: 2, newest: 7 },
+        { signer: a.certificateId, count: 2, newest: 9 },
       ],
+      redactions: [],
     });
   });
 
@@ -83,7 +95,7 @@ describe.each([true, false])('an export, verified with rules: %s', (rules) => {
       ...(stored.checkpoint === undefined ? [] : [encodeSignedLine(stored.checkpoint)]),
     ]);
 
-    expect(verify(lines, { rules })).toMatchObject({ outcome: 'verified', checkpoints: 5 });
+    expect(verify(lines, { rules })).toMatchObject({ outcome: 'verified', checkpoints: 7 });
   });
 
   test('verifies from views into one file', () => {
@@ -483,7 +495,7 @@ describe('fed entry by entry', () => {
     expect(ledger.head).toMatchObject(verifier.head ?? {});
     expect(verifier.end()).toMatchObject({
       outcome: 'verified',
-      checkpoints: 5,
+      checkpoints: 7,
       confirmations: [],
     });
   });
@@ -491,5 +503,82 @@ describe('fed entry by entry', () => {
   test('a statement before the first entry is out of place', () => {
     expect(new LedgerVerifier({ rules: true }).checkpoint('x')).toMatchObject({ sequence: 1 });
     expect(new LedgerVerifier({ rules: true }).confirmation('x')).toMatchObject({ sequence: 1 });
+  });
+});
+
+/** The lines of an export in which the details of one entry are replaced by the redaction. */
+function redactedLines(ledger: TestLedger, sequence: number, line: Buffer): Buffer[] {
+  const transaction = Buffer.from(ledger.entryAt(sequence).transaction);
+  const lines = ledger.lines();
+  const at = lines.findIndex((each) => each.equals(transaction));
+  return lines.toSpliced(at + 1, 1, line);
+}
+
+/** The line of a redaction that `by` signs for the operator. */
+function redactedLine(ledger: TestLedger, by: TestPeer, changes: Partial<Redaction> = {}): Buffer {
+  const place = { registryId: ledger.registryId, sequence: 2 as Sequence };
+  return encodeRedactedLine(redactionBy(by, operator, { ...place, ...changes }));
+}
+
+describe('details that were redacted', () => {
+  test.each([true, false])('are reported and break nothing, with rules: %s', (rules) => {
+    const ledger = eventfulLedger();
+    const lines = redactedLines(ledger, 2, redactedLine(ledger, b));
+
+    expect(verify(lines, { rules })).toMatchObject({
+      outcome: 'verified',
+      redactions: [{ sequence: 2, signer: b.certificateId, decidedBy: operator.certificateId }],
+    });
+  });
+
+  test('of entry 1 are reported', () => {
+    const ledger = eventfulLedger();
+    const line = redactedLine(ledger, a, { sequence: 1 as Sequence });
+
+    expect(findingIn(redactedLines(ledger, 1, line))).toBe('verified');
+  });
+
+  test('may have been redacted by a peer that joined later', () => {
+    const ledger = new TestLedger([a, b, c], [a, b]);
+    ledger.upload('plan-1');
+    ledger.reconfigure(a, b, c);
+
+    expect(findingIn(redactedLines(ledger, 2, redactedLine(ledger, c)))).toBe('verified');
+  });
+
+  test('are not accepted from whoever was never a peer', () => {
+    const ledger = eventfulLedger();
+    const line = redactedLine(ledger, stranger);
+
+    expect(findingIn(redactedLines(ledger, 2, line))).toBe('2 SIGNER_NO_PEER');
+  });
+
+  test.each([
+    ['another entry', { sequence: 3 as Sequence }, '2 REDACTION_DIFFERS'],
+    ['another registry', { registryId: digestOf('x') }, '2 STATEMENT_REGISTRY_DIFFERS'],
+  ])('are not accepted with the redaction of %s', (_what, changes, finding) => {
+    const ledger = eventfulLedger();
+
+    expect(findingIn(redactedLines(ledger, 2, redactedLine(ledger, b, changes)))).toBe(finding);
+  });
+
+  test('cannot stand beside their redaction, nor where a transaction has none', () => {
+    const ledger = eventfulLedger();
+    const lines = ledger.lines();
+    const line = redactedLine(ledger, b, { sequence: 5 as Sequence });
+    const reconfigure = lines.findIndex((each) => each.includes('"reconfigure-peers"'));
+
+    expect(findingIn(lines.toSpliced(1, 0, redactedLine(ledger, b)))).toBe('1 EXPORT_MALFORMED');
+    expect(findingIn(lines.toSpliced(reconfigure + 1, 0, line))).toBe('5 DETAILS_NOT_EXPECTED');
+    expect(findingIn([line, ...lines])).toBe('1 EXPORT_MALFORMED');
+  });
+
+  test('are refused on a line that is none', () => {
+    const ledger = eventfulLedger();
+    const line = encodeCanonical({ format: 'registry/redacted/v1', statement: 'x' });
+
+    expect(findingIn(redactedLines(ledger, 2, line))).toBe('2 SCHEMA_VIOLATION');
+    const broken = Buffer.from('{"format":"registry/redacted/v1" }');
+    expect(findingIn(redactedLines(ledger, 2, broken))).toBe('2 NOT_CANONICAL');
   });
 });
