@@ -11,6 +11,7 @@ export const environmentNames = [
   'BUCKET_NAME',
   'DELIVERY_QUEUE_URL',
   'FETCH_QUEUE_URL',
+  'EVENT_BUS_NAME',
   'KEY_SECRET_ARN',
   'CLUSTER_CA',
   'APPLICATIONS',
@@ -32,6 +33,8 @@ export interface Config {
   readonly bucketName: string;
   readonly deliveryQueueUrl: string;
   readonly fetchQueueUrl: string;
+  /** Bus of EventBridge on which applications hear what this instance stored. */
+  readonly eventBusName: string;
   /** Secrets Manager secret: `{"privateKeyPem": "…", "certificatePem": "…", "formerIds": ["…"]}`. */
   readonly keySecretArn: string;
   /** One or more CA certificates in PEM, one after the other. */
@@ -80,6 +83,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     bucketName: filled('BUCKET_NAME'),
     deliveryQueueUrl: filled('DELIVERY_QUEUE_URL'),
     fetchQueueUrl: filled('FETCH_QUEUE_URL'),
+    eventBusName: filled('EVENT_BUS_NAME'),
     keySecretArn: filled('KEY_SECRET_ARN'),
     clusterCaPem: filled('CLUSTER_CA'),
     applications: ids('APPLICATIONS'),
@@ -99,8 +103,20 @@ export function formatIds(ids: Iterable<string>): string {
 /** Key attributes of the instance's table; infra creates it with them. */
 export const tableKey = { partition: 'pk', sort: 'sk' } as const;
 
+/** The table's one index, and its key attributes: only items that are in a list have them. */
+export const listsIndex = { name: 'lists', partition: 'list', sort: 'at' } as const;
+
 /**
  * Prefixes of partition keys that wake the fan-out function through the table's stream: a new head
  * means new entries to deliver, a new log head means new statements to send.
  */
 export const fanOutPrefixes = ['HEAD#', 'LOGHEAD#'] as const;
+
+/**
+ * Prefixes of partition keys whose new items wake the publish function through the table's stream:
+ * entries, confirmations, conflicts. Each is put once; one that is rewritten is no event.
+ */
+export const publishPrefixes = ['ENTRY#', 'CONFIRMATION#', 'CONFLICT#'] as const;
+
+/** Prefixes of all that events are made of: also an entry's transaction, and the head. */
+export const publishReadPrefixes = [...publishPrefixes, 'TRANSACTION#', 'HEAD#'] as const;

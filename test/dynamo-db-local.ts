@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { tableKey } from '../shared/config.ts';
+import { listsIndex, tableKey } from '../shared/config.ts';
 
 const READY_WITHIN_MS = 30_000;
 const POLL_MS = 50;
@@ -17,7 +17,7 @@ export interface DynamoDbLocal {
   readonly endpoint: string;
   /** Sees only the tables of its own access key: letters and digits. */
   client(accessKeyId?: string): DynamoDBClient;
-  /** A new table like the one that infra creates, stream included; resolves to its name. */
+  /** A new table like the one that infra creates, stream and index too; resolves to its name. */
   createTable(client: DynamoDBClient): Promise<string>;
   stop(): Promise<void>;
 }
@@ -122,6 +122,18 @@ async function createTable(client: DynamoDBClient): Promise<string> {
       AttributeDefinitions: [
         { AttributeName: tableKey.partition, AttributeType: 'S' },
         { AttributeName: tableKey.sort, AttributeType: 'S' },
+        { AttributeName: listsIndex.partition, AttributeType: 'S' },
+        { AttributeName: listsIndex.sort, AttributeType: 'S' },
+      ],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: listsIndex.name,
+          KeySchema: [
+            { AttributeName: listsIndex.partition, KeyType: 'HASH' },
+            { AttributeName: listsIndex.sort, KeyType: 'RANGE' },
+          ],
+          Projection: { ProjectionType: 'ALL' },
+        },
       ],
       BillingMode: 'PAY_PER_REQUEST',
       StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_IMAGE' },

@@ -29,6 +29,7 @@ export function environmentOf(
     BUCKET_NAME: resources.bucketName,
     DELIVERY_QUEUE_URL: resources.deliveryQueueUrl,
     FETCH_QUEUE_URL: resources.fetchQueueUrl,
+    EVENT_BUS_NAME: eventBusNameOf(instance),
     KEY_SECRET_ARN: resources.keySecretArn,
     CLUSTER_CA: instance.clusterCaPem,
     APPLICATIONS: formatIds(instance.applications),
@@ -40,6 +41,14 @@ export function environmentOf(
   };
   checkSize(environment, instance.file);
   return environment;
+}
+
+/**
+ * Chosen here, and not by CloudFormation: people write it into their rules, and no stack has to wait
+ * for the one that makes the bus. The instance's name keeps several in one account apart.
+ */
+export function eventBusNameOf({ name }: Pick<InstanceConfig, 'name'>): string {
+  return `registry-${name}`;
 }
 
 function checkSize(environment: Environment, file: string): void {

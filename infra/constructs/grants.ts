@@ -3,10 +3,11 @@
  * entries are put once, and no function of an instance is able to take one back.
  */
 import type { Table } from 'aws-cdk-lib/aws-dynamodb';
+import type { EventBus } from 'aws-cdk-lib/aws-events';
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
-import { fanOutPrefixes } from '../../shared/config.ts';
+import { fanOutPrefixes, listsIndex, publishReadPrefixes } from '../../shared/config.ts';
 
 const OBJECT_PREFIXES = ['documents/*', 'evidence/*'];
 
@@ -33,6 +34,28 @@ export function grantTableWrites(grantee: IGrantable, table: Table): void {
       conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': rewritten } },
     }),
   );
+}
+
+/** To read the lists, whose index is a resource of its own. */
+export function grantListReads(grantee: IGrantable, table: Table): void {
+  allow(grantee, [`${table.tableArn}/index/${listsIndex.name}`], ['dynamodb:Query']);
+}
+
+/** To read the items that events are made of, and no others: by key, and in one partition. */
+export function grantEventReads(grantee: IGrantable, table: Table): void {
+  const read = publishReadPrefixes.map((prefix) => `${prefix}*`);
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'],
+      resources: [table.tableArn],
+      conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': read } },
+    }),
+  );
+}
+
+/** To put events on this bus, and to change nothing about it. */
+export function grantEvents(grantee: IGrantable, bus: EventBus): void {
+  allow(grantee, [bus.eventBusArn], ['events:PutEvents']);
 }
 
 /** To be woken by the table's stream. */

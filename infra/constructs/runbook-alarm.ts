@@ -13,6 +13,7 @@ export const runbookSections = [
   'open-conflicts',
   'statements-refused',
   'dead-letters',
+  'events-unpublished',
   'function-errors',
 ] as const;
 
@@ -27,19 +28,21 @@ export interface RunbookAlarmProps {
   /** One sentence for the message that a person gets. */
   readonly meaning: string;
   readonly metric: IMetric;
-  /** Of the last three periods, how many must be above zero; 1 unless given. */
+  /** Rings above it; 0 unless given. */
+  readonly threshold?: number;
+  /** Of the last three periods, how many must be above it; 1 unless given. */
   readonly periodsToAlarm?: number;
   readonly action: IAlarmAction;
 }
 
-/** Rings as soon as its metric is above zero, and again when it is back. */
+/** Rings as soon as its metric is above the threshold, and again when it is back. */
 export class RunbookAlarm extends Alarm {
   constructor(scope: Construct, id: string, props: RunbookAlarmProps) {
     const periods = props.periodsToAlarm ?? 1;
     super(scope, id, {
       alarmDescription: `${props.meaning} What to do: infra/README.md#${props.section}`,
       metric: props.metric,
-      threshold: 0,
+      threshold: props.threshold ?? 0,
       comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
       evaluationPeriods: periods === 1 ? 1 : 3,
       datapointsToAlarm: periods,

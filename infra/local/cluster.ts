@@ -21,7 +21,10 @@ export interface LocalInstance {
 }
 
 export interface ClusterOptions {
-  /** Holds everything that lasts, and the logs: `<directory>/<instance>/log.jsonl`. */
+  /**
+   * Holds everything that lasts, the logs `<directory>/<instance>/log.jsonl`, and what applications
+   * are told: `<directory>/<instance>/events.jsonl`.
+   */
   readonly directory: string;
   readonly instances: readonly LocalInstance[];
   /** True keeps tables and queues in memory only: for tests. */
@@ -190,6 +193,8 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
   for (const arn of plan.secretArns)
     emulators.secrets.add({ accessKeyId: key.id, arn, file: instance.keyFile });
   const directory = join(context.directory, name);
+  for (const bus of plan.buses)
+    emulators.events.add({ ...bus, accessKeyId: key.id, file: join(directory, 'events.jsonl') });
   const port = await freePort(instance.port, `the port of instance ${name}`);
   const service = { region: REGION, accessKeyId: key.id };
   const { sweepSeconds } = options;
@@ -200,6 +205,7 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
     running: undefined,
     options: {
       root: ROOT,
+      directory,
       port,
       plan,
       environment: {
@@ -207,6 +213,7 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
         AWS_ACCESS_KEY_ID: key.id,
         AWS_SECRET_ACCESS_KEY: key.secret,
         AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb,
+        AWS_ENDPOINT_URL_EVENTBRIDGE: endpoints.events,
         AWS_ENDPOINT_URL_S3: endpoints.objects,
         AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoints.secrets,
         AWS_ENDPOINT_URL_SQS: endpoints.queues,

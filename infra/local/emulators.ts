@@ -2,11 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type FauxqsServer, startFauxqs } from 'fauxqs';
 import { startDynamoDbLocal } from './dynamodb-local.ts';
+import { type EventsServer, startEventsServer } from './events-server.ts';
 import { freePort } from './port.ts';
 import { type S3Server, startS3Server } from './s3-server.ts';
 import { type SecretsServer, startSecretsServer } from './secrets-server.ts';
 
-export type EmulatorName = 'dynamodb' | 'queues' | 'objects' | 'secrets';
+export type EmulatorName = 'dynamodb' | 'queues' | 'objects' | 'secrets' | 'events';
 
 export interface EmulatorOptions {
   readonly directory: string;
@@ -38,17 +39,19 @@ export class EmulatorSet {
   readonly queues: FauxqsServer;
   readonly objects: S3Server;
   readonly secrets: SecretsServer;
+  readonly events: EventsServer;
   private readonly steps: readonly (() => Promise<void>)[];
 
   private constructor(
     endpoints: Readonly<Record<EmulatorName, string>>,
-    servers: Pick<EmulatorSet, 'queues' | 'objects' | 'secrets'>,
+    servers: Pick<EmulatorSet, 'queues' | 'objects' | 'secrets' | 'events'>,
     steps: readonly (() => Promise<void>)[],
   ) {
     this.endpoints = endpoints;
     this.queues = servers.queues;
     this.objects = servers.objects;
     this.secrets = servers.secrets;
+    this.events = servers.events;
     this.steps = steps;
   }
 
@@ -65,8 +68,10 @@ export class EmulatorSet {
     };
     try {
       const portOf = (name: EmulatorName) => freePort(options.ports[name] ?? 0, `ports.${name}`);
-      const port = await portOf('secrets');
-      const secrets = await started(startSecretsServer(port), (server) => server.close());
+      const secretsPort = await portOf('secrets');
+      const secrets = await started(startSecretsServer(secretsPort), (server) => server.close());
+      const eventsPort = await portOf('events');
+      const events = await started(startEventsServer(eventsPort), (server) => server.close());
       const objects = await started(startObjects(options, await portOf('objects')), (server) =>
         server.close(),
       );
@@ -85,8 +90,9 @@ export class EmulatorSet {
         queues: `http://127.0.0.1:${queues.port}`,
         objects: objects.endpoint,
         secrets: secrets.endpoint,
+        events: events.endpoint,
       };
-      return new EmulatorSet(endpoints, { queues, objects, secrets }, steps);
+      return new EmulatorSet(endpoints, { queues, objects, secrets, events }, steps);
     } catch (error) {
       await closeAll(steps);
       throw error;

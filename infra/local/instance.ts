@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { callAws } from './aws-json.ts';
 import { FunctionHost } from './function-host.ts';
 import { startListener } from './listener.ts';
@@ -9,9 +10,12 @@ import { QueuePoller } from './queue-poller.ts';
 import { routeKeyOf } from './routes.ts';
 import { Scheduler } from './scheduler.ts';
 import { StreamPoller, type StreamRecord } from './stream-poller.ts';
+import { StreamPosition } from './stream-position.ts';
 
 export interface InstanceOptions {
   readonly root: string;
+  /** The instance's own folder. */
+  readonly directory: string;
   readonly port: number;
   readonly plan: InstancePlan;
   /** What the functions get on top of the environment in the template. */
@@ -143,8 +147,10 @@ async function startStream(
   return await StreamPoller.start({
     service: emulators.dynamoDb,
     streamArn: stream.arn,
-    // What came while nothing ran is the sweep's, which runs at every start.
-    from: stream.created ? 'TRIM_HORIZON' : 'LATEST',
+    created: stream.created,
+    position: new StreamPosition(
+      join(options.directory, 'streams', `${mapping.functionName}.json`),
+    ),
     mapping,
     invoke: (event) => host.invoke(mapping.functionName, event),
     giveUp: async (records) => {

@@ -24,11 +24,13 @@ export interface Member {
   readonly profile: string;
   /** Of the member's application at the lead, where documents are recorded. */
   readonly leadProfile: string;
+  /** Of the member's operator at the member's own instance. */
+  readonly operatorProfile: string;
 }
 
 /**
- * Makes or reads the certificate authority, and for each member an instance certificate, an
- * application certificate and profiles. Ports are fixed with the certificates: an endpoint is part
+ * Makes or reads the certificate authority, and for each member certificates of its instance, its
+ * application and its operator, and profiles. Ports are fixed with the certificates: an endpoint is part
  * of an instance's certificate.
  */
 export async function prepareMembers(directory: string, firstPort: number): Promise<Member[]> {
@@ -42,10 +44,11 @@ export async function prepareMembers(directory: string, firstPort: number): Prom
     memberNames.map((name, index) => prepareMember(directory, authority, name, firstPort + index)),
   );
   const applications = made.map(({ application }) => application.certificateId);
-  return made.map(({ name, port, issued, application }, index) => {
+  return made.map(({ name, port, issued, application, operator }, index) => {
     const home = join(directory, name);
-    const own = writeProfile(home, 'profile.json', port);
-    const lead = writeProfile(home, 'profile-at-lead.json', firstPort);
+    const own = writeProfile(join(home, 'profile.json'), 'application', port);
+    const lead = writeProfile(join(home, 'profile-at-lead.json'), 'application', firstPort);
+    const operating = writeProfile(join(home, 'operator-profile.json'), 'operator', port);
     return {
       name,
       certificateId: issued.certificateId,
@@ -53,6 +56,7 @@ export async function prepareMembers(directory: string, firstPort: number): Prom
       directory: home,
       profile: own,
       leadProfile: lead,
+      operatorProfile: operating,
       instance: {
         name,
         port,
@@ -63,7 +67,7 @@ export async function prepareMembers(directory: string, firstPort: number): Prom
           clusterCa: authority.certificatePem,
           // At the lead every member's application may record; elsewhere its own only.
           applications: index === 0 ? applications : [application.certificateId],
-          operators: [],
+          operators: [operator.certificateId],
           auditors: [],
           denied: [],
           admittedLeads: 'any',
@@ -78,6 +82,7 @@ interface Made {
   readonly port: number;
   readonly issued: IssuedCertificate;
   readonly application: IssuedCertificate;
+  readonly operator: IssuedCertificate;
 }
 
 async function prepareMember(
@@ -95,15 +100,20 @@ async function prepareMember(
   const application = await once(join(home, 'application.json'), () =>
     issueApplicationCertificate({ authority, name: `${name} application` }),
   );
+  const operator = await once(join(home, 'operator.json'), () =>
+    issueApplicationCertificate({ authority, name: `${name} operator` }),
+  );
   const { certificatePem, privateKeyPem } = issued;
   writePrivate(
     join(home, 'secret.json'),
     JSON.stringify({ privateKeyPem, certificatePem, formerIds: [] }),
   );
   writeFileSync(join(home, 'certificate.pem'), certificatePem);
-  writeFileSync(join(home, 'application-certificate.pem'), application.certificatePem);
-  writePrivate(join(home, 'application-key.pem'), application.privateKeyPem);
-  return { name, port, issued, application };
+  for (const [who, made] of Object.entries({ application, operator })) {
+    writeFileSync(join(home, `${who}-certificate.pem`), made.certificatePem);
+    writePrivate(join(home, `${who}-key.pem`), made.privateKeyPem);
+  }
+  return { name, port, issued, application, operator };
 }
 
 /** What `make` gives, kept in the file: the next start finds the same. */
@@ -118,12 +128,11 @@ function writePrivate(file: string, text: string): void {
   writeFileSync(file, text, { mode: 0o600 });
 }
 
-function writeProfile(home: string, name: string, port: number): string {
-  const file = join(home, name);
+function writeProfile(file: string, who: 'application' | 'operator', port: number): string {
   const profile = {
     endpoint: `https://localhost:${port}`,
-    certificate: 'application-certificate.pem',
-    key: 'application-key.pem',
+    certificate: `${who}-certificate.pem`,
+    key: `${who}-key.pem`,
     ca: '../ca-certificate.pem',
   };
   writeFileSync(file, `${JSON.stringify(profile, null, 2)}\n`);

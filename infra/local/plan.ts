@@ -7,6 +7,7 @@ export interface InstancePlan {
   readonly queues: readonly QueuePlan[];
   readonly buckets: readonly string[];
   readonly secretArns: readonly string[];
+  readonly buses: readonly BusPlan[];
   readonly functions: readonly FunctionPlan[];
   readonly streams: readonly StreamMapping[];
   readonly pokes: readonly QueueMapping[];
@@ -21,6 +22,8 @@ export interface TablePlan {
   readonly keySchema: readonly unknown[];
   readonly attributeDefinitions: readonly unknown[];
   readonly streamViewType: string | undefined;
+  /** As CreateTable takes them. */
+  readonly globalSecondaryIndexes: readonly Readonly<Record<string, unknown>>[];
 }
 
 export interface QueuePlan {
@@ -29,6 +32,11 @@ export interface QueuePlan {
   readonly url: string;
   /** As SQS's CreateQueue takes them. */
   readonly attributes: Readonly<Record<string, string>>;
+}
+
+export interface BusPlan {
+  readonly name: string;
+  readonly arn: string;
 }
 
 export interface FunctionPlan {
@@ -172,6 +180,7 @@ export function planInstance(stacks: readonly StackTemplate[], place: Place): In
       streamArn: attributes(resource, 'StreamArn'),
       keySchema: properties.objects('KeySchema'),
       attributeDefinitions: properties.objects('AttributeDefinitions'),
+      globalSecondaryIndexes: properties.objects('GlobalSecondaryIndexes'),
       streamViewType: optionalText(properties.object('StreamSpecification')['StreamViewType']),
     })),
     queues: all('AWS::SQS::Queue', (properties, resource) => ({
@@ -182,6 +191,10 @@ export function planInstance(stacks: readonly StackTemplate[], place: Place): In
     })),
     buckets: all('AWS::S3::Bucket', (_, resource) => attributes(resource, 'Ref')),
     secretArns: all('AWS::SecretsManager::Secret', (_, resource) => attributes(resource, 'Ref')),
+    buses: all('AWS::Events::EventBus', (properties, resource) => ({
+      name: properties.text('Name'),
+      arn: attributes(resource, 'Arn'),
+    })),
     functions: all('AWS::Lambda::Function', (properties, resource) => ({
       name: attributes(resource, 'Ref'),
       arn: attributes(resource, 'Arn'),
@@ -207,6 +220,7 @@ function checkTypes(resources: readonly Resource[]): void {
   const known = new Set([
     ...Object.keys(IGNORED_PROPERTIES),
     ...IGNORED_TYPES,
+    'AWS::Events::EventBus',
     'AWS::Events::Rule',
     'AWS::SQS::Queue',
   ]);
@@ -239,6 +253,10 @@ function attributesOf(resource: Resource, place: Place): Attributes | undefined 
       return { Ref: name.toLowerCase(), Arn: `arn:aws:s3:::${name.toLowerCase()}` };
     case 'AWS::SecretsManager::Secret':
       return { Ref: arn('secretsmanager', `secret:${name}`) };
+    case 'AWS::Events::EventBus': {
+      const busName = String(resource.properties['Name']);
+      return { Ref: busName, Arn: arn('events', `event-bus/${busName}`) };
+    }
     case 'AWS::Lambda::Function':
       return { Ref: name, Arn: arn('lambda', `function:${name}`) };
     case 'AWS::ApiGatewayV2::Integration':

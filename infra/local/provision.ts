@@ -27,6 +27,7 @@ export interface ProvisionedStream {
 interface TableDescription {
   readonly TableStatus: string;
   readonly KeySchema: unknown;
+  readonly GlobalSecondaryIndexes?: readonly { readonly IndexName: string }[];
   readonly LatestStreamArn?: string;
 }
 
@@ -82,10 +83,10 @@ async function provisionTable(
   table: TablePlan,
 ): Promise<{ arn: string | undefined; created: boolean }> {
   const existing = await describe(dynamoDb, table.name);
-  if (existing !== undefined && !isDeepStrictEqual(existing.KeySchema, table.keySchema))
+  if (existing !== undefined && !hasKeysOf(existing, table))
     throw new Error(
-      `the table ${table.name} was made with other keys than the template asks for now: ` +
-        'start with an empty directory',
+      `the table ${table.name} was made with other keys or indexes than the template asks for ` +
+        'now: start with an empty directory',
     );
   if (existing === undefined)
     await callAws(dynamoDb, 'DynamoDB_20120810.CreateTable', {
@@ -93,6 +94,10 @@ async function provisionTable(
       KeySchema: table.keySchema,
       AttributeDefinitions: table.attributeDefinitions,
       BillingMode: 'PAY_PER_REQUEST',
+      // An empty list of them is refused.
+      ...(table.globalSecondaryIndexes.length === 0
+        ? {}
+        : { GlobalSecondaryIndexes: table.globalSecondaryIndexes }),
       ...(table.streamViewType === undefined
         ? {}
         : {
@@ -105,6 +110,18 @@ async function provisionTable(
     description = await describe(dynamoDb, table.name);
   }
   return { arn: description.LatestStreamArn, created: existing === undefined };
+}
+
+function hasKeysOf(existing: TableDescription, table: TablePlan): boolean {
+  const names = (indexes: readonly Readonly<Record<string, unknown>>[]) =>
+    indexes.map((index) => index['IndexName']).sort();
+  return (
+    isDeepStrictEqual(existing.KeySchema, table.keySchema) &&
+    isDeepStrictEqual(
+      names(existing.GlobalSecondaryIndexes ?? []),
+      names(table.globalSecondaryIndexes),
+    )
+  );
 }
 
 async function describe(dynamoDb: AwsService, name: string): Promise<TableDescription | undefined> {

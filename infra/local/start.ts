@@ -78,7 +78,7 @@ async function main(options: Options): Promise<void> {
       narrator.at(
         name,
         `https://localhost:${instance.port}  certificate id ${certificateId.slice(0, 8)}…  ` +
-          `log ${join(directory, 'log.jsonl')}`,
+          `log ${join(directory, 'log.jsonl')}  events ${join(directory, 'events.jsonl')}`,
       );
   narrator.plain(`   up after ${duration(performance.now() - started)}`);
   const told = await tellStory({
@@ -145,6 +145,8 @@ It stays up. In another terminal, in this folder:
   export it, and verify the file without network
     npm run -s registry -- export --environment ${contractor?.directory}/environment.json --registry ${registryId} --out registry.jsonl
     npm run -s registry -- verify-export registry.jsonl --registry ${registryId}
+  what the contractor's applications are told, as it happens
+    tail -f ${contractor?.directory}/events.jsonl
   the registry as JSON, with curl
     curl ${curl} ${endpoint}/v1/registries/${registryId}
 

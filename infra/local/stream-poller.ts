@@ -3,13 +3,15 @@ import { AwsError, type AwsService, callAws } from './aws-json.ts';
 import { compileFilters, type EventFilter } from './event-filter.ts';
 import type { LogFile } from './log-file.ts';
 import type { StreamMapping } from './plan.ts';
+import type { Positions, StreamPosition } from './stream-position.ts';
 
 export interface StreamPollerOptions {
   readonly service: AwsService;
   /** The stream itself, as DynamoDB names it. */
   readonly streamArn: string;
-  /** TRIM_HORIZON reads all that is there, LATEST only what comes from now on. */
-  readonly from: 'TRIM_HORIZON' | 'LATEST';
+  /** True: the table was made just now, and what is remembered of another one is void. */
+  readonly created: boolean;
+  readonly position: StreamPosition;
   readonly mapping: StreamMapping;
   readonly invoke: (event: unknown) => Promise<unknown>;
   /** Takes what the mapping says to give up, for the failure destination. */
@@ -41,8 +43,8 @@ const RETRY_MS_MAX = 2000;
  * Hands the records of a table's stream to a function as an event source mapping does: filtered,
  * in batches, again when they fail, halved when that is asked for, and given up in the end.
  *
- * How far it has come is kept in memory only. That is enough where handing on a record twice does
- * no harm, and where a sweep brings what was missed while nothing ran.
+ * It goes on where it was stopped, so every record is handed on at least once. Where nothing is
+ * remembered it begins with what comes now, and in a table made just now with the first record.
  */
 export class StreamPoller {
   private readonly options: StreamPollerOptions;
@@ -59,7 +61,10 @@ export class StreamPoller {
   /** Resolves when the place to begin at is fixed: what is written afterwards is handed on. */
   static async start(options: StreamPollerOptions): Promise<StreamPoller> {
     const poller = new StreamPoller(options);
-    await poller.findShards(options.from);
+    const known = options.created ? undefined : options.position.read();
+    if (known !== undefined) await poller.resume(known);
+    else await poller.findShards(options.created ? 'TRIM_HORIZON' : 'LATEST');
+    poller.remember();
     poller.begin();
     return poller;
   }
@@ -98,8 +103,11 @@ export class StreamPoller {
       const records = page.Records ?? [];
       busy ||= records.length > 0;
       await this.handOn(records.filter((record) => this.passes(record)));
+      // What was interrupted was not dealt with.
+      if (this.stopping.signal.aborted) return busy;
       shard.last = records.at(-1)?.dynamodb.SequenceNumber ?? shard.last;
       shard.iterator = page.NextShardIterator;
+      if (records.length > 0) this.remember();
       // A shard that ended has a child, which began where this one ended.
       if (shard.iterator === undefined) await this.findShards('TRIM_HORIZON');
     }
@@ -113,6 +121,27 @@ export class StreamPoller {
     for (const { ShardId: id } of StreamDescription.Shards ?? [])
       if (!this.shards.has(id))
         this.shards.set(id, { id, last: undefined, iterator: await this.iterator(id, from) });
+  }
+
+  /** Shards that are not remembered began while nothing ran. */
+  private async resume(known: Positions): Promise<void> {
+    await this.findShards('TRIM_HORIZON');
+    for (const shard of this.shards.values()) {
+      const last = known[shard.id];
+      if (last === undefined) continue;
+      shard.last = last;
+      // A record is kept for a day: without it, whatever is left comes again.
+      shard.iterator = await this.iterator(shard.id, 'TRIM_HORIZON', last).catch(
+        () => shard.iterator,
+      );
+    }
+  }
+
+  private remember(): void {
+    const known = [...this.shards.values()].flatMap(({ id, last }) =>
+      last === undefined ? [] : [[id, last] as const],
+    );
+    this.options.position.write(Object.fromEntries(known));
   }
 
   private async iterator(id: string, from: string, after?: string): Promise<string | undefined> {

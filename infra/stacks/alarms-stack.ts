@@ -1,17 +1,22 @@
-import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { type IAlarmAction, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { ALARM_PERIOD, RunbookAlarm } from '../constructs/runbook-alarm.ts';
 import type { ApiStack } from './api-stack.ts';
+import type { EventsStack } from './events-stack.ts';
 import type { ReplicationStack } from './replication-stack.ts';
 
 export interface AlarmsStackProps extends StackProps {
   readonly instanceName: string;
   readonly replication: ReplicationStack;
   readonly api: ApiStack;
+  readonly events: EventsStack;
 }
+
+/** A quarter of the age at which records are given up. */
+const EVENTS_LATE = Duration.minutes(15);
 
 /** Tells a person when something will not heal by itself. */
 export class AlarmsStack extends Stack {
@@ -27,6 +32,7 @@ export class AlarmsStack extends Stack {
     const action = new SnsAction(topic);
     this.conflictAlarms(props, action);
     this.deadLetterAlarms(props, action);
+    this.eventAlarms(props, action);
     this.functionAlarms(props, action);
   }
 
@@ -64,11 +70,33 @@ export class AlarmsStack extends Stack {
       });
   }
 
+  private eventAlarms({ events, instanceName }: AlarmsStackProps, action: IAlarmAction): void {
+    new RunbookAlarm(this, 'EventsGivenUp', {
+      section: 'events-unpublished',
+      meaning: `Instance ${instanceName} gave up telling its applications of something.`,
+      metric: events.failures.metricApproximateNumberOfMessagesVisible({
+        period: ALARM_PERIOD,
+        statistic: Stats.MAXIMUM,
+      }),
+      action,
+    });
+    new RunbookAlarm(this, 'EventsLate', {
+      section: 'events-unpublished',
+      meaning: `Instance ${instanceName} tells its applications late of what it stores.`,
+      metric: events.publish.metric('IteratorAge', {
+        period: ALARM_PERIOD,
+        statistic: Stats.MAXIMUM,
+      }),
+      threshold: EVENTS_LATE.toMilliseconds(),
+      action,
+    });
+  }
+
   private functionAlarms(
-    { replication, api, instanceName }: AlarmsStackProps,
+    { replication, api, events, instanceName }: AlarmsStackProps,
     action: IAlarmAction,
   ) {
-    for (const each of [...replication.functions, ...api.functions])
+    for (const each of [...replication.functions, ...api.functions, events.publish])
       new RunbookAlarm(this, `Errors${each.node.id}`, {
         section: 'function-errors',
         meaning: `The function ${each.node.id} of instance ${instanceName} keeps failing.`,

@@ -19,6 +19,7 @@ import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import type { Construct } from 'constructs';
 import {
   grantKey,
+  grantListReads,
   grantObjects,
   grantPokes,
   grantTableReads,
@@ -64,6 +65,7 @@ export class ApiStack extends Stack {
     const api = this.apiFunction('Api', 'api', props);
     const peerApi = this.apiFunction('PeerApi', 'peer-api', props);
     this.functions = [api, peerApi];
+    grantListReads(api, props.storage.table);
 
     const httpApi = new HttpApi(this, 'HttpApi', {
       apiName: `registry-${props.instance.name}`,

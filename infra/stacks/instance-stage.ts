@@ -4,6 +4,7 @@ import type { Construct } from 'constructs';
 import { type InstanceConfig, InstanceConfigError, readInstances } from '../instance-config.ts';
 import { AlarmsStack } from './alarms-stack.ts';
 import { ApiStack } from './api-stack.ts';
+import { EventsStack } from './events-stack.ts';
 import { ReplicationStack } from './replication-stack.ts';
 import { StorageStack } from './storage-stack.ts';
 
@@ -34,7 +35,8 @@ export class InstanceStage extends Stage {
       bundle,
       ...(domain === undefined ? {} : { domain }),
     });
-    new AlarmsStack(this, 'alarms', { instanceName: instance.name, replication, api });
+    const events = new EventsStack(this, 'events', { instance, storage, replication, bundle });
+    new AlarmsStack(this, 'alarms', { instanceName: instance.name, replication, api, events });
   }
 }
 

@@ -1,28 +1,22 @@
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
-import {
-  FilterCriteria,
-  FilterRule,
-  type Function as LambdaFunction,
-  StartingPosition,
-} from 'aws-cdk-lib/aws-lambda';
-import { SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { type Environment, fanOutPrefixes, tableKey } from '../../shared/config.ts';
+import { type Environment, fanOutPrefixes } from '../../shared/config.ts';
 import { environmentOf } from '../constructs/environment.ts';
 import {
   grantConsumption,
   grantKey,
   grantObjects,
   grantPokes,
-  grantStream,
   grantTableReads,
   grantTableWrites,
 } from '../constructs/grants.ts';
 import { DEAD_LETTER_RETENTION, PokeQueue } from '../constructs/poke-queue.ts';
 import { registryFunction } from '../constructs/registry-function.ts';
+import { policiesOf, wakeByStream } from '../constructs/stream-mapping.ts';
 import type { InstanceConfig } from '../instance-config.ts';
 import type { StorageStack } from './storage-stack.ts';
 
@@ -96,27 +90,8 @@ export class ReplicationStack extends Stack {
     grantTableReads(fanOut, storage.table);
     grantKey(fanOut, storage.keySecretArn);
     grantPokes(fanOut, [this.delivery.queue, this.fetch.queue]);
-    grantStream(fanOut, storage.table);
-    if (storage.table.tableStreamArn === undefined) return fanOut;
-    const mapping = fanOut.addEventSourceMapping('Stream', {
-      eventSourceArn: storage.table.tableStreamArn,
-      startingPosition: StartingPosition.TRIM_HORIZON,
-      batchSize: 100,
-      bisectBatchOnError: true,
-      reportBatchItemFailures: true,
-      // Left alone, one bad record is tried until the stream has lost everything behind it. What
-      // is given up here the sweep brings: the stream only makes it quick.
-      retryAttempts: 5,
-      maxRecordAge: Duration.hours(1),
-      onFailure: new SqsDlq(failures),
-      filters: fanOutPrefixes.map((prefix) =>
-        FilterCriteria.filter({
-          dynamodb: { Keys: { [tableKey.partition]: { S: FilterRule.beginsWith(prefix) } } },
-        }),
-      ),
-    });
-    // The mapping is refused while the role may not read the stream yet.
-    mapping.node.addDependency(...policiesOf(fanOut));
+    // What is given up here the sweep brings: the stream only makes it quick.
+    wakeByStream(fanOut, { table: storage.table, prefixes: fanOutPrefixes, failures });
     return fanOut;
   }
 
@@ -190,9 +165,4 @@ function wake(woken: LambdaFunction, queue: Queue, props: WakeProps): void {
     ...props,
   });
   mapping.node.addDependency(...policiesOf(woken));
-}
-
-function policiesOf(granted: LambdaFunction) {
-  const policy = granted.role?.node.tryFindChild('DefaultPolicy');
-  return policy === undefined ? [] : [policy];
 }

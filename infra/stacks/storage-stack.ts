@@ -1,5 +1,11 @@
 import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
-import { AttributeType, BillingMode, StreamViewType, Table } from 'aws-cdk-lib/aws-dynamodb';
+import {
+  AttributeType,
+  BillingMode,
+  ProjectionType,
+  StreamViewType,
+  Table,
+} from 'aws-cdk-lib/aws-dynamodb';
 import { AnyPrincipal, Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
   BlockPublicAccess,
@@ -10,7 +16,7 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import { tableKey } from '../../shared/config.ts';
+import { listsIndex, tableKey } from '../../shared/config.ts';
 
 export interface StorageStackProps extends StackProps {
   readonly instanceName: string;
@@ -35,6 +41,13 @@ export class StorageStack extends Stack {
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: true,
       removalPolicy: RemovalPolicy.RETAIN,
+    });
+    // Everything that the items hold: what an index projects cannot be changed later.
+    this.table.addGlobalSecondaryIndex({
+      indexName: listsIndex.name,
+      partitionKey: { name: listsIndex.partition, type: AttributeType.STRING },
+      sortKey: { name: listsIndex.sort, type: AttributeType.STRING },
+      projectionType: ProjectionType.ALL,
     });
     this.bucket = new Bucket(this, 'Objects', {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,

@@ -3,11 +3,20 @@
  * answers the state key `transaction#<id>`, so a change of that key adds nothing.
  */
 import { digestOf } from '../ledger/digest.ts';
+import { limits } from '../ledger/limits.ts';
 import { type StateChange, type StateKey, transactionKey } from '../ledger/state.ts';
 import type { CommitWrite, StoredEntry } from '../registry/ports.ts';
 
 /** What one TransactWriteItems of DynamoDB takes. */
 export const COMMIT_ITEMS_MAX = 100;
+
+/** The sentence for whoever asks for more scattered entries at once than a store reads. */
+export function tooManyEntries(sequences: readonly number[]): string {
+  return (
+    `${sequences.length} entries were asked for at once; at most ${limits.pageMax} are read: ` +
+    'ask in pages'
+  );
+}
 
 const TRANSACTION_PREFIX = transactionKey('');
 

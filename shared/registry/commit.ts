@@ -2,6 +2,7 @@ import { type ChainHead, extendHead, leadOf } from '../ledger/chain.ts';
 import type { CertificateId, RegistryId, Sequence } from '../ledger/digest.ts';
 import type { ReadEntry } from '../ledger/entry.ts';
 import type { Compact } from '../ledger/jws.ts';
+import type { SignedRedaction } from '../ledger/redaction.ts';
 import { mergeChanges, type StateChange } from '../ledger/state.ts';
 import type { ReadTransaction } from '../ledger/transaction.ts';
 import type { CommitWrite, Head, StoredEntry } from './ports.ts';
@@ -13,6 +14,7 @@ export interface StagedEntry {
   readonly read: ReadEntry;
   readonly transaction: ReadTransaction;
   readonly details?: Uint8Array;
+  readonly redaction?: SignedRedaction;
   readonly changes: readonly StateChange[];
   /** Where a commit ends; a mirror may store several commits in one write. */
   readonly checkpoint?: Compact;
@@ -67,7 +69,7 @@ export function commitWrite(
 }
 
 function storedEntry(staged: StagedEntry, checkpoint: Compact | undefined): StoredEntry {
-  const { read, transaction, details } = staged;
+  const { read, transaction, details, redaction } = staged;
   return {
     sequence: read.entry.sequence,
     digest: read.digest,
@@ -75,6 +77,7 @@ function storedEntry(staged: StagedEntry, checkpoint: Compact | undefined): Stor
     transactionId: transaction.transaction.transactionId,
     transaction: transaction.bytes,
     ...(details === undefined ? {} : { details }),
+    ...(redaction === undefined ? {} : { redaction }),
     ...(checkpoint === undefined ? {} : { checkpoint }),
   };
 }

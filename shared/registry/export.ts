@@ -8,7 +8,8 @@
  * order of sequence, come
  *
  * 1. its transaction   `{…,"format":"registry/transaction/v1",…}`
- * 2. its details       `{…,"format":"registry/details/v1",…}`      where the transaction has some
+ * 2. its details       `{…,"format":"registry/details/v1",…}`      where the transaction has some,
+ *    or their redaction `{…,"format":"registry/redacted/v1",…}`    where this instance took them out
  * 3. the entry         `{…,"format":"registry/entry/v1",…}`
  * 4. the statements about this entry, each `{"format":"registry/signed/v1","statement":"<JWS>"}`:
  *    the lead's checkpoint, once, then the confirmations of mirrors.
@@ -21,6 +22,7 @@ import { ConfirmingPeers } from '../ledger/confirming-peers.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import type { Compact } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
+import { encodeRedactedLine } from '../ledger/redaction.ts';
 import { encodeSignedLine } from '../ledger/signed-line.ts';
 import { listBroughtBy } from './configuration-at.ts';
 import type { Confirmation, Head, LedgerStore, StoredEntry } from './ports.ts';
@@ -39,6 +41,7 @@ export async function* exportLines(
   for await (const stored of storedEntries(store, head)) {
     yield stored.transaction;
     if (stored.details !== undefined) yield stored.details;
+    if (stored.redaction !== undefined) yield encodeRedactedLine(stored.redaction);
     yield stored.entry;
     const confirmed = await confirmations.of(stored);
     const checkpoint = checkpointOf(head, stored, confirmed);

@@ -3,7 +3,8 @@ import { type Digest, digestOf, type RegistryId } from '../ledger/digest.ts';
 import { type ReadEntry, readEntry } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { type ReadStatement, readStatement } from '../ledger/jws.ts';
-import { checkDetails, type ReadTransaction, readTransaction } from '../ledger/transaction.ts';
+import { checkBeside, type SignedRedaction } from '../ledger/redaction.ts';
+import { type ReadTransaction, readTransaction } from '../ledger/transaction.ts';
 import type { CarriedCommit, CarriedEntry } from './messages.ts';
 
 /**
@@ -15,6 +16,7 @@ export interface JudgedEntry {
   readonly read: ReadEntry;
   readonly transaction: ReadTransaction;
   readonly details?: Uint8Array;
+  readonly redaction?: SignedRedaction;
 }
 
 /** Something that the checkpoint does reach and that breaks sections 2 or 3. */
@@ -114,11 +116,19 @@ function judgeEntry(
   const transaction = readTransaction(transactionBytes);
   if (transaction.outcome === 'refused') return flawed(transaction);
   const details = carried.details === undefined ? undefined : Buffer.from(carried.details);
-  const fits = checkDetails(transaction, details);
+  const beside = besideOf(carried, details);
+  const fits = checkBeside(transaction, beside, { registryId, sequence });
   if (fits.outcome === 'refused')
     return isBound(transaction, details) ? flawed(fits) : malformed(fits);
-  const judged = { read, transaction, ...(details === undefined ? {} : { details }) };
-  return { outcome: 'sound', judged };
+  return { outcome: 'sound', judged: { read, transaction, ...beside } };
+}
+
+/** Both signatures of a redaction are checked before they are kept. */
+function besideOf({ redaction }: CarriedEntry, details: Uint8Array | undefined) {
+  return {
+    ...(details === undefined ? {} : { details }),
+    ...(redaction === undefined ? {} : { redaction: redaction as SignedRedaction }),
+  };
 }
 
 /** Whether the details are the very bytes that the transaction names. */

@@ -16,6 +16,8 @@ const compact = z.string().max(2 * limits.statementBytesMax);
 const carriedEntrySchema = z.strictObject({
   details: carriedText.exactOptional(),
   entry: carriedText,
+  /** In place of the details: the signatures of the instance and its operator. */
+  redaction: z.strictObject({ decision: compact, statement: compact }).exactOptional(),
   transaction: carriedText,
 });
 
@@ -124,11 +126,12 @@ export function carriedCommits(entries: readonly StoredEntry[]): CarriedCommit[]
   return commits;
 }
 
-function carried({ entry, transaction, details }: StoredEntry): CarriedEntry {
+function carried({ entry, transaction, details, redaction }: StoredEntry): CarriedEntry {
   return {
     entry: text(entry),
     transaction: text(transaction),
     ...(details === undefined ? {} : { details: text(details) }),
+    ...(redaction === undefined ? {} : { redaction }),
   };
 }
 

@@ -1,8 +1,10 @@
 import { sameLink } from '../ledger/chain.ts';
 import { checkCheckpoint } from '../ledger/checkpoint.ts';
-import { digestOf } from '../ledger/digest.ts';
+import { digestOf, type RegistryId } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
+import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
+import { readRedaction, type SignedRedaction } from '../ledger/redaction.ts';
 import { listBroughtBy } from './configuration-at.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
 
@@ -26,13 +28,29 @@ export function flawOfStored(stored: StoredEntry): string | undefined {
   return flawOfDetails(stored);
 }
 
-function flawOfDetails({ sequence, transaction, details }: StoredEntry): string | undefined {
+function flawOfDetails({
+  sequence,
+  transaction,
+  details,
+  redaction,
+}: StoredEntry): string | undefined {
   const { detailsDigest } = JSON.parse(Buffer.from(transaction).toString()) as {
     readonly detailsDigest?: string;
   };
+  // Its signatures say which registry it belongs to: whoever reads the whole ledger holds it to that.
+  if (redaction !== undefined && details === undefined && detailsDigest !== undefined)
+    return flawOfRedaction(sequence, redaction);
   const found = details === undefined ? undefined : digestOf(details);
   if (found === detailsDigest) return undefined;
   return `the details of entry ${sequence} come out to ${found}, the transaction names ${detailsDigest}`;
+}
+
+function flawOfRedaction(sequence: number, redaction: SignedRedaction): string | undefined {
+  const { registryId } = payloadOf(redaction.statement) as { readonly registryId: RegistryId };
+  const read = readRedaction(redaction, { registryId, sequence });
+  return read.outcome === 'read'
+    ? undefined
+    : `the redaction of entry ${sequence}: ${read.code} ${read.detail}`;
 }
 
 /** Whether consecutive stored entries are sound and each links to the one before. */

@@ -8,7 +8,10 @@
 import type { ChainHead } from '../ledger/chain.ts';
 import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/digest.ts';
 import type { Compact, Statement } from '../ledger/jws.ts';
+import type { SignedRedaction } from '../ledger/redaction.ts';
 import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
+import type { ItemPlace, ListName, ListPosition } from './lists.ts';
+import type { RegistryEvent } from './publish-events.ts';
 
 /** The head of one registry as this instance holds it: one item, rewritten by every commit. */
 export interface Head extends ChainHead {
@@ -35,6 +38,8 @@ export interface StoredEntry {
   readonly transactionId: string;
   readonly transaction: Uint8Array;
   readonly details?: Uint8Array;
+  /** In place of the details, where an instance took them out. */
+  readonly redaction?: SignedRedaction;
   /** On the last entry of a commit only: the lead's checkpoint. */
   readonly checkpoint?: Compact;
 }
@@ -62,6 +67,12 @@ export type CommitOutcome =
 export interface StateRead {
   readonly head: Head | undefined;
   readonly items: ReadonlyMap<StateKey, StateItem>;
+}
+
+/** A state item as a list gives it. */
+export interface ListedItem extends ItemPlace {
+  readonly item: StateItem;
+  readonly position: ListPosition;
 }
 
 export interface Confirmation {
@@ -128,6 +139,33 @@ export interface LedgerStore {
   commit(write: CommitWrite): Promise<CommitOutcome>;
   /** Consecutive entries from `from` on, at most `count` and 100; stops at the first one missing. */
   entries(registryId: RegistryId, copy: number, range: EntryRange): Promise<StoredEntry[]>;
+  /**
+   * The entries of these sequences, at most 100, in the given order; missing ones are left out.
+   * More are an error.
+   */
+  entriesAt(
+    registryId: RegistryId,
+    copy: number,
+    sequences: readonly number[],
+  ): Promise<StoredEntry[]>;
+  /**
+   * Items of one list in the order of their positions, above `after`, at most `count`.
+   *
+   * Eventually consistent: an item that was written is listed some time later, mostly within a
+   * second. One that changed may meanwhile be listed as it was; one that moved to another list may
+   * be in both or in neither. Whoever needs it as it is reads it by its key.
+   */
+  list(list: ListName, after: ListPosition | undefined, count: number): Promise<ListedItem[]>;
+  /**
+   * Takes the details of a stored entry out of this copy and puts their redaction there, in one
+   * write. `held`: they were redacted before; nothing changes. Backups keep what they hold.
+   */
+  redactDetails(
+    registryId: RegistryId,
+    copy: number,
+    entry: StoredEntry,
+    redaction: SignedRedaction,
+  ): Promise<'redacted' | 'held'>;
   /** Ids of all registries on this instance, in id order, after the given one. */
   registries(after: RegistryId | undefined, count: number): Promise<RegistryId[]>;
 
@@ -146,6 +184,13 @@ export interface LedgerStore {
     signer: CertificateId,
     sequence: number,
   ): Promise<Confirmation | undefined>;
+  /** The signer's confirmations at or above `from`, in sequence order, at most `count` and 100. */
+  confirmations(
+    registryId: RegistryId,
+    signer: CertificateId,
+    from: number,
+    count: number,
+  ): Promise<Confirmation[]>;
   /** The signer's confirmation with the largest sequence. */
   newestConfirmation(
     registryId: RegistryId,
@@ -243,6 +288,8 @@ export interface BlobStore {
     bytes: AsyncIterable<Uint8Array>,
   ): Promise<PutBytesOutcome>;
   get(contentDigest: Digest): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** The first bytes, at most `bytesMax`; undefined where nothing is held. */
+  beginning(contentDigest: Digest, bytesMax: number): Promise<Uint8Array | undefined>;
   /** Evidence of a conflict, by digest; put once. */
   putEvidence(digest: Digest, bytes: Uint8Array): Promise<void>;
   evidence(digest: Digest): Promise<Uint8Array | undefined>;
@@ -253,6 +300,20 @@ export interface Outbox {
   /** `token` separates pokes that must not be merged: the head's sequence, the time of a sweep. */
   pokeDelivery(registryId: RegistryId, peer: CertificateId, token: string): Promise<void>;
   pokeFetch(registryId: RegistryId, token: string): Promise<void>;
+}
+
+export type EventOutcome =
+  | { readonly outcome: 'taken' }
+  /** Not known to be taken. The reason is a code of the bus, never what an event says. */
+  | { readonly outcome: 'not-taken'; readonly reason: string };
+
+/**
+ * Tells the owner's applications. Never rejects: one outcome for each event, in their order. Events
+ * may arrive late, twice and in any order; their ids tell repetitions. Whoever can put events on
+ * the bus can forge them: what they claim is proved only by what the instance answers.
+ */
+export interface Events {
+  publish(events: readonly RegistryEvent[]): Promise<EventOutcome[]>;
 }
 
 export type PeerOperation =

@@ -1,6 +1,8 @@
-import type { CertificateId, RegistryId } from '../ledger/digest.ts';
-import { allConfigurations, type ListInForce, listBroughtBy, listFor } from './configuration-at.ts';
-import type { Clock, Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
+import type { CertificateId, Sequence } from '../ledger/digest.ts';
+import { type TransactionItem, transactionKey } from '../ledger/state.ts';
+import { listFor } from './configuration-at.ts';
+import type { Clock, Confirmation, Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
+import { type EntryStatus, openStatuses } from './read-status.ts';
 
 /** What one instance can say about its registries: nothing is written here. */
 
@@ -24,17 +26,6 @@ export interface PeerConfirmation {
   };
 }
 
-/** Protocol section 6. Nothing that was shown as final is ever withdrawn. */
-export type EntryStatus =
-  | { readonly status: 'recorded' }
-  | { readonly status: 'confirmed'; readonly by: number; readonly of: number }
-  | { readonly status: 'final' }
-  | {
-      readonly status: 'final-since';
-      readonly since: number;
-      readonly without: readonly CertificateId[];
-    };
-
 export interface EntryConfirmations {
   readonly confirmations: readonly PeerConfirmation[];
   readonly status: EntryStatus;
@@ -42,83 +33,36 @@ export interface EntryConfirmations {
 
 /** Who confirmed the entry, first when, and what that makes of it. */
 export async function entryConfirmations(
-  ports: ReadPorts,
+  { store }: Pick<ReadPorts, 'store'>,
   head: Head,
   stored: StoredEntry,
 ): Promise<EntryConfirmations> {
-  const list = await listFor(ports.store, head, stored);
-  const { store } = ports;
-  const confirmations = await confirmationsOf(store, head.registryId, list, stored.sequence);
-  const counted = countedUntil(await conflictSince(store, head));
-  const mirrors = counted(confirmations).filter(({ role }) => role === 'mirror');
-  const by = mirrors.filter(({ confirmed }) => confirmed !== undefined).length;
-  if (mirrors.length > 0 && by === mirrors.length)
-    return { confirmations, status: { status: 'final' } };
-  const later = await finalSince(store, [head, stored.sequence], counted);
-  if (later !== undefined) {
-    const missing = mirrors.filter(({ confirmed }) => confirmed === undefined);
-    const without = missing.map(({ peer }) => peer);
-    return { confirmations, status: { status: 'final-since', since: later, without } };
-  }
-  const status: EntryStatus =
-    by === 0 ? { status: 'recorded' } : { status: 'confirmed', by, of: mirrors.length };
-  return { confirmations, status };
-}
-
-async function confirmationsOf(
-  store: LedgerStore,
-  registryId: RegistryId,
-  list: ListInForce,
-  sequence: number,
-): Promise<PeerConfirmation[]> {
-  const covering = list.peers.map(async (peer, index): Promise<PeerConfirmation> => {
+  const { sequence } = stored;
+  const list = await listFor(store, head, stored);
+  const rows = list.peers.map(async (peer, index): Promise<PeerConfirmation> => {
     const role = index === 0 ? 'lead' : 'mirror';
-    const found = await store.firstConfirmationCovering(registryId, peer, sequence);
-    if (found === undefined) return { peer, role };
-    const { sequence: at, confirmedAt, receivedAt } = found;
-    return { peer, role, confirmed: { sequence: at, confirmedAt, receivedAt } };
+    const found = await store.firstConfirmationCovering(head.registryId, peer, sequence);
+    return { peer, role, ...(found === undefined ? {} : { confirmed: timesOf(found) }) };
   });
-  return Promise.all(covering);
+  const statuses = await openStatuses(store, head, sequence);
+  return { confirmations: await Promise.all(rows), status: await statuses.of(sequence, list) };
 }
 
-/** When the first of the open conflicts was recorded here. */
-async function conflictSince(store: LedgerStore, head: Head): Promise<string | undefined> {
-  if (head.openConflicts.length === 0) return undefined;
-  const conflicts = await store.conflicts(head.registryId);
-  const open = conflicts.filter(({ conflictId }) => head.openConflicts.includes(conflictId));
-  return open.map(({ recordedAt }) => recordedAt).sort()[0];
+/** What is shown of a confirmation. */
+export function timesOf({ sequence, confirmedAt, receivedAt }: Confirmation) {
+  return { sequence, confirmedAt, receivedAt };
 }
 
-type Counted = (confirmations: readonly PeerConfirmation[]) => PeerConfirmation[];
-
-/** What counts for the status: while a conflict is open nothing becomes final (section 7). */
-function countedUntil(since: string | undefined): Counted {
-  return (confirmations) =>
-    confirmations.map((row) => {
-      if (since === undefined || row.confirmed === undefined) return row;
-      const { peer, role } = row;
-      return row.confirmed.receivedAt <= since ? row : { peer, role };
-    });
-}
-
-/** The first later list all of whose mirrors, and at least one, have confirmed its entry. */
-async function finalSince(
-  store: LedgerStore,
-  [head, sequence]: readonly [Head, number],
-  counted: Counted,
-): Promise<number | undefined> {
-  if (head.configuration.sequence <= sequence) return undefined;
-  const lists = (await allConfigurations(store, head))
-    .filter((stored) => stored.sequence > sequence)
-    .flatMap((stored) => listBroughtBy(stored) ?? [])
-    .reverse();
-  for (const list of lists) {
-    const all = counted(await confirmationsOf(store, head.registryId, list, list.sequence));
-    const mirrors = all.filter(({ role }) => role === 'mirror');
-    if (mirrors.length > 0 && mirrors.every(({ confirmed }) => confirmed !== undefined))
-      return list.sequence;
-  }
-  return undefined;
+/** The place in the ledger of a transaction; undefined: it has none here. */
+export async function entryByTransactionId(
+  { store }: Pick<ReadPorts, 'store'>,
+  { registryId }: Head,
+  transactionId: string,
+): Promise<Sequence | undefined> {
+  const key = transactionKey(transactionId);
+  const { items } = await store.read(registryId, [key]);
+  const item = items.get(key) as TransactionItem | undefined;
+  return item?.sequence as Sequence | undefined;
 }
 
 /** How far one peer of the present list is, as this instance knows it. */

@@ -7,6 +7,7 @@ import type { Delivery } from './messages.ts';
 import { flawOfOwnCopy } from './own-copy.ts';
 import { flawOfOwnState } from './own-state.ts';
 import type { Alarms, Head, LedgerStore, Random, StateRead } from './ports.ts';
+import { redactionByStranger } from './redact.ts';
 import { type ConflictPorts, reportConflict, reportRollback } from './report-conflict.ts';
 import {
   checkCommits,
@@ -105,11 +106,22 @@ async function attemptDelivery(
     if (differs !== undefined) return differs;
   }
   const fresh = commits.filter(({ checkpoint }) => checkpoint.statement.sequence >= next);
-  const overlap = refuse('COMMIT_NOT_ENDED', `a commit overlaps the head ${next - 1}`);
-  if ((fresh[0]?.first ?? next) < next)
-    return malformed(ports, registryId, arrival.caller, overlap);
+  const refused = await flawOfFresh(ports.store, head, { ...arrival, commits: fresh });
+  if (refused !== undefined) return malformed(ports, registryId, arrival.caller, refused);
   const hindered = await storeAll(ports, arrival, fresh);
   return hindered ?? answerHeld(ports, registryId);
+}
+
+/** What is wrong with the commits beyond the head before they are held against it. */
+async function flawOfFresh(
+  store: LedgerStore,
+  head: Head | undefined,
+  fresh: Arrival,
+): Promise<Refused | undefined> {
+  const next = (head?.sequence ?? 0) + 1;
+  if ((fresh.commits[0]?.first ?? next) < next)
+    return refuse('COMMIT_NOT_ENDED', `a commit overlaps the head ${next - 1}`);
+  return redactionByStranger(store, head, fresh);
 }
 
 /** Who may bring entry 1: the lead that it names, or the one that an invitation has proved. */

@@ -57,6 +57,19 @@ export function blobStoreContract(open: () => Promise<BlobStoreUnderTest>): void
     expect(source.chunksRead).toBe(0);
   });
 
+  test('the beginning of a document is read, and no more of it', async () => {
+    const empty = new Uint8Array();
+    await store.put(content(bytes), chunksOf(bytes));
+    await store.put(content(empty), chunksOf(empty));
+
+    expect(await store.beginning(digestOf(bytes), 7)).toEqual(
+      Uint8Array.from(bytes.subarray(0, 7)),
+    );
+    expect(await store.beginning(digestOf(bytes), 65_536)).toEqual(Uint8Array.from(bytes));
+    expect(await store.beginning(digestOf(empty), 65_536)).toEqual(empty);
+    expect(await store.beginning(digestOf(otherBytes), 7)).toBeUndefined();
+  });
+
   test('held bytes under another size differ in size', async () => {
     await store.put(content(bytes), chunksOf(bytes));
 

@@ -2,12 +2,15 @@ import {
   DeleteItemCommand,
   type DynamoDBClient,
   GetItemCommand,
+  PutItemCommand,
+  ScanCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { DynamoLedgerStore } from '../../shared/adapters/aws/dynamo-ledger-store.ts';
 import { fanOutPrefixes } from '../../shared/config.ts';
 import { documentKey, transactionKey } from '../../shared/ledger/state.ts';
+import { documentsList, positionAt } from '../../shared/registry/lists.ts';
 import { type DynamoDbLocal, startDynamoDbLocal } from '../dynamo-db-local.ts';
 import { ledgerIn, ledgerStoreContract } from './ledger-store.contract.ts';
 import { confirmationBy, conflictIn, mirror, uploadDraft } from './ledger-store-builders.ts';
@@ -335,6 +338,42 @@ describe('reads in DynamoDB', () => {
     expect(requests.map(({ operation }) => operation)).toEqual(['BatchGetItem']);
     expect(requests[0]?.body).toContain('"ConsistentRead":true');
     expect(answers.join()).not.toContain('"B":');
+  });
+
+  test('a list is one query of the index, which is told to hold nothing else', async () => {
+    const { store, requests, client, tableName } = await newBench();
+    const ledger = await ledgerIn(store, 3);
+    requests.length = 0;
+
+    await store.list(documentsList(ledger.registryId, 1), positionAt(2), 1);
+
+    expect(requests.map(({ operation }) => operation)).toEqual(['Query']);
+    const query = JSON.parse(requests[0]?.body ?? '');
+    expect(query).toMatchObject({ IndexName: 'lists', Limit: 1 });
+    expect(query).not.toHaveProperty('ConsistentRead');
+    const { Items } = await client.send(
+      new ScanCommand({ TableName: tableName, IndexName: 'lists' }),
+    );
+    const kinds = Items?.map((item) => item['pk']?.S?.split('#')[3]).sort();
+    expect(kinds).toEqual(['document', 'document', 'document', 'version', 'version', 'version']);
+  });
+
+  test('a listed item that is no state item is an error that names it', async () => {
+    const { store, client, tableName } = await newBench();
+    const { registryId } = await ledgerIn(store);
+    const list = documentsList(registryId, 1);
+    const Item = {
+      pk: { S: 'FORGED#1' },
+      sk: { S: 'STATE' },
+      list: { S: list },
+      at: { S: positionAt(7) },
+      value: { S: '{}' },
+    };
+    await client.send(new PutItemCommand({ TableName: tableName, Item }));
+
+    const read = store.list(list, undefined, 10);
+
+    await expect(read).rejects.toThrow('the item FORGED#1 STATE is listed but no state item');
   });
 
   test('keys that DynamoDB leaves unprocessed are asked for again', async () => {

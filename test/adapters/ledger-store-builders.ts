@@ -21,6 +21,7 @@ import {
 } from '../../shared/ledger/jws.ts';
 import {
   mergeChanges,
+  type RequestItem,
   rule,
   type StateChange,
   type StateItem,
@@ -203,6 +204,18 @@ export class TestLedger {
     this.#head = head;
     return this;
   }
+}
+
+/** An open request as the entry of that sequence would make it. */
+export function requestItem(sequence: number): RequestItem {
+  return {
+    entry: { digest: digestOf(`entry ${sequence}`), sequence: sequence as Sequence },
+    documentId: 'plan',
+    version: 1,
+    contentDigest: digestOf('plan 1'),
+    purpose: 'approval',
+    publicKey: { crv: 'Ed25519', kty: 'OKP', x: 'AAAA' },
+  };
 }
 
 export function confirmationBy(

@@ -1,8 +1,26 @@
 /** What every ledger store does, in memory or in a database. */
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { type CertificateId, digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
-import { documentKey, transactionKey, versionKey } from '../../shared/ledger/state.ts';
+import {
+  type CertificateId,
+  type Digest,
+  digestOf,
+  type RegistryId,
+} from '../../shared/ledger/digest.ts';
+import {
+  documentKey,
+  requestKey,
+  type StateChange,
+  transactionKey,
+  versionKey,
+} from '../../shared/ledger/state.ts';
+import {
+  contentList,
+  documentsList,
+  type ListName,
+  positionAt,
+  requestsList,
+} from '../../shared/registry/lists.ts';
 import type { CommitWrite, Cursor, LedgerStore, StoredEntry } from '../../shared/registry/ports.ts';
 import {
   confirmationBy,
@@ -10,6 +28,7 @@ import {
   lead,
   mirror,
   NOW,
+  requestItem,
   TestLedger,
   testPeer,
   uploadDraft,
@@ -40,6 +59,23 @@ function plain(entries: readonly StoredEntry[]) {
     transaction: hex(each.transaction),
     details: hex(each.details),
   }));
+}
+
+/** Stores a commit of one upload that also makes these changes, as the rules would. */
+async function putChanges(store: LedgerStore, ledger: TestLedger, changes: StateChange[]) {
+  const write = ledger.uploads(1);
+  await put(store, ledger, { ...write, changes: [...write.changes, ...changes] });
+}
+
+/** What a list holds, and where: read in pages of that many, until one is empty. */
+async function listed(store: LedgerStore, list: ListName, count = 100) {
+  const found: string[] = [];
+  let page = await store.list(list, undefined, count);
+  while (page.length > 0) {
+    found.push(...page.map(({ key, position }) => `${key} ${Number(position)}`));
+    page = await store.list(list, page.at(-1)?.position, count);
+  }
+  return found;
 }
 
 async function expectNothingOf(store: LedgerStore, write: CommitWrite): Promise<void> {
@@ -293,6 +329,32 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       expect([...items.keys()].sort()).toEqual([...keys].sort());
     });
 
+    test('entries anywhere are read in the order asked for, without those that are missing', async () => {
+      const store = await newStore();
+      const { registryId } = await ledgerIn(store, 30);
+      const sequences = async (...asked: number[]) =>
+        (await store.entriesAt(registryId, 1, asked)).map(({ sequence }) => sequence);
+
+      expect(await sequences(29, 3, 31, 1)).toEqual([29, 3, 31, 1]);
+      expect(await sequences(32, 5, 999, 5)).toEqual([5, 5]);
+      expect(await sequences()).toEqual([]);
+      expect(await store.entriesAt(registryId, 2, [1])).toEqual([]);
+      expect(await store.entriesAt(unknown, 1, [1])).toEqual([]);
+      const [first, second] = await store.entriesAt(registryId, 1, [7, 2]);
+      const run = await store.entries(registryId, 1, { from: 2, count: 6 });
+      expect([second, first]).toEqual([run[0], run[5]]);
+    });
+
+    test('more than 100 entries anywhere are an error that says so', async () => {
+      const store = await newStore();
+      const { registryId } = await ledgerIn(store);
+      const asked = Array.from({ length: 101 }, (_, at) => at + 1);
+
+      const read = store.entriesAt(registryId, 1, asked);
+
+      await expect(read).rejects.toThrow('101 entries were asked for at once; at most 100');
+    });
+
     test('registries are listed in id order, page by page', async () => {
       const store = await newStore();
       const ids: RegistryId[] = [];
@@ -312,6 +374,114 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
 
       expect(first).toMatch(/./);
       expect(second).toBe(first);
+    });
+  });
+
+  describe(`${name}: lists`, () => {
+    test('documents are listed by their first versions, page by page, as they are now', async () => {
+      const store = await newStore();
+      const ledger = await ledgerIn(store);
+      await put(store, ledger, ledger.commit(['c', 'a', 'b'].map((id) => uploadDraft(id))));
+      await put(store, ledger, ledger.commit([uploadDraft('a', 2), uploadDraft('d')]));
+      const list = documentsList(ledger.registryId, 1);
+
+      const inOrder = ['document#c 2', 'document#a 3', 'document#b 4', 'document#d 6'];
+      expect(await listed(store, list)).toEqual(inOrder);
+      expect(await listed(store, list, 1)).toEqual(inOrder);
+      expect(await listed(store, list, 3)).toEqual(inOrder);
+      const [second] = await store.list(list, positionAt(2), 1);
+      expect(second).toEqual({
+        registryId: ledger.registryId,
+        copy: 1,
+        key: documentKey('a'),
+        item: expect.objectContaining({ first: 3, version: 2 }),
+        position: positionAt(3),
+      });
+    });
+
+    test('positions are in the order of numbers, not of their digits', async () => {
+      const store = await newStore();
+      const ledger = await ledgerIn(store, 12);
+
+      const page = await store.list(documentsList(ledger.registryId, 1), positionAt(8), 3);
+
+      expect(page.map(({ position }) => Number(position))).toEqual([9, 10, 11]);
+    });
+
+    test('a request that is signed moves from the open ones to the signed ones', async () => {
+      const store = await newStore();
+      const ledger = await ledgerIn(store);
+      const [first, second] = [requestItem(2), requestItem(3)];
+      const keys = [requestKey('first'), requestKey('second')] as const;
+      await putChanges(store, ledger, [{ key: keys[0], before: undefined, after: first }]);
+      await putChanges(store, ledger, [{ key: keys[1], before: undefined, after: second }]);
+      const lists = (['open', 'signed'] as const).map((status) =>
+        requestsList(ledger.registryId, 1, status),
+      ) as [ListName, ListName];
+      expect(await listed(store, lists[0])).toEqual(['request#first 2', 'request#second 3']);
+      expect(await listed(store, lists[1])).toEqual([]);
+      const signed = { ...first, signed: requestItem(4).entry };
+
+      await putChanges(store, ledger, [{ key: keys[0], before: first, after: signed }]);
+
+      expect(await listed(store, lists[0])).toEqual(['request#second 3']);
+      expect(await listed(store, lists[1])).toEqual(['request#first 2']);
+    });
+
+    test('versions with the same bytes are listed together, whatever registry they are in', async () => {
+      const store = await newStore();
+      const ledgers = [await ledgerIn(store), await ledgerIn(store)];
+      ledgers.sort((a, b) => (a.registryId < b.registryId ? -1 : 1));
+      const contentDigest: Digest = digestOf('plan 1');
+      for (const ledger of ledgers)
+        await put(
+          store,
+          ledger,
+          ledger.commit([
+            uploadDraft('plan'),
+            { ...uploadDraft('renamed'), contentDigest },
+            uploadDraft('other'),
+          ]),
+        );
+
+      const list = contentList(contentDigest);
+      const found = await store.list(list, undefined, 10);
+      const rest = await store.list(list, found[0]?.position, 2);
+
+      const places = ledgers.flatMap(({ registryId }) =>
+        ['plan', 'renamed'].map((id) => ({ registryId, copy: 1, key: versionKey(id, 1) })),
+      );
+      expect(found).toMatchObject(places);
+      expect(rest).toEqual(found.slice(1, 3));
+      expect(await store.list(contentList(digestOf('nothing')), undefined, 10)).toEqual([]);
+    });
+
+    test('what is set aside is in lists of its own copy', async () => {
+      const store = await newStore();
+      const ledger = await ledgerIn(store, 1);
+      const write = ledger.uploads(1);
+
+      await store.commit({ ...write, head: { ...write.head, copy: 2 } });
+
+      const { registryId } = ledger;
+      expect(await store.list(documentsList(registryId, 1), undefined, 10)).toHaveLength(1);
+      const [listedItem, ...more] = await store.list(documentsList(registryId, 2), undefined, 10);
+      expect(listedItem).toMatchObject({ registryId, copy: 2, position: positionAt(3) });
+      expect(more).toEqual([]);
+    });
+
+    test('nothing of a commit that was not stored is listed', async () => {
+      const store = await newStore();
+      const ledger = await ledgerIn(store, 1);
+      const stale = ledger.uploads(1);
+      await put(store, ledger, ledger.uploads(1));
+
+      expect(await store.commit(stale)).toEqual({ outcome: 'lost-race' });
+
+      const positions = await store.list(documentsList(ledger.registryId, 1), undefined, 10);
+      expect(positions.map(({ position }) => Number(position))).toEqual([2, 3]);
+      const keys = stale.changes.map(({ key }) => key);
+      expect(positions.filter(({ key }) => keys.includes(key))).toEqual([]);
     });
   });
 
@@ -346,6 +516,38 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       expect(await covering(12)).toBeUndefined();
       expect(await store.newestConfirmation(registryId, mirror.id)).toEqual(eleventh);
       expect(await store.newestConfirmation(registryId, testPeer().id)).toBeUndefined();
+    });
+
+    test('confirmations of one signer are read in sequence order, from anywhere on', async () => {
+      const store = await newStore();
+      const { registryId } = await ledgerIn(store);
+      for (const at of [11, 2, 100, 9])
+        await store.putConfirmation(registryId, confirmationBy(mirror, registryId, at), 'received');
+      await store.putConfirmation(registryId, confirmationBy(lead, registryId, 10), 'received');
+      const sequences = async (from: number, count: number) =>
+        (await store.confirmations(registryId, mirror.id, from, count)).map(
+          ({ sequence }) => sequence,
+        );
+
+      expect(await sequences(1, 1000)).toEqual([2, 9, 11, 100]);
+      expect(await sequences(9, 2)).toEqual([9, 11]);
+      expect(await sequences(10, 1)).toEqual([11]);
+      expect(await sequences(101, 5)).toEqual([]);
+      expect(await sequences(1, 0)).toEqual([]);
+      const [eleventh] = await store.confirmations(registryId, mirror.id, 11, 1);
+      expect(eleventh).toEqual(await store.firstConfirmationCovering(registryId, mirror.id, 10));
+    });
+
+    test('a page of confirmations has at most 100', async () => {
+      const store = await newStore();
+      const { registryId } = await ledgerIn(store);
+      const template = confirmationBy(mirror, registryId, 1);
+      for (let at = 1; at <= 101; at += 1)
+        await store.putConfirmation(registryId, { ...template, sequence: at as never }, 'received');
+
+      const page = await store.confirmations(registryId, mirror.id, 1, 1000);
+
+      expect(page).toHaveLength(100);
     });
 
     test('an own confirmation is appended to the log in the same write, once', async () => {

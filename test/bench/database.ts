@@ -2,11 +2,11 @@
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { startDynamoDbLocal } from '../../infra/local/dynamodb-local.ts';
 import { freePort } from '../../infra/local/port.ts';
-import { tableKey } from '../../shared/config.ts';
+import { listsIndex, tableKey } from '../../shared/config.ts';
 
 export interface BenchDatabase {
   client(): DynamoDBClient;
-  /** A new table like the one that infra creates, stream included. */
+  /** A new table like the one that infra creates, stream and index too. */
   createTable(name: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -24,6 +24,7 @@ export async function startDatabase(): Promise<BenchDatabase> {
     client,
     createTable: async (TableName) => {
       const { partition, sort } = tableKey;
+      const names = [partition, sort, listsIndex.partition, listsIndex.sort];
       await client().send(
         new CreateTableCommand({
           TableName,
@@ -31,10 +32,20 @@ export async function startDatabase(): Promise<BenchDatabase> {
             { AttributeName: partition, KeyType: 'HASH' },
             { AttributeName: sort, KeyType: 'RANGE' },
           ],
-          AttributeDefinitions: [partition, sort].map((AttributeName) => ({
+          AttributeDefinitions: names.map((AttributeName) => ({
             AttributeName,
             AttributeType: 'S',
           })),
+          GlobalSecondaryIndexes: [
+            {
+              IndexName: listsIndex.name,
+              KeySchema: [
+                { AttributeName: listsIndex.partition, KeyType: 'HASH' },
+                { AttributeName: listsIndex.sort, KeyType: 'RANGE' },
+              ],
+              Projection: { ProjectionType: 'ALL' },
+            },
+          ],
           BillingMode: 'PAY_PER_REQUEST',
           StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_IMAGE' },
         }),

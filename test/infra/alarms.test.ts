@@ -11,6 +11,7 @@ interface Alarm {
   readonly AlarmDescription: string;
   readonly Namespace: string;
   readonly MetricName: string;
+  readonly Threshold: number;
   readonly Dimensions: readonly { readonly Name: string; readonly Value: unknown }[];
   readonly AlarmActions: readonly unknown[];
 }
@@ -73,6 +74,15 @@ test('the metrics of the instance itself carry its name', () => {
 
 test('every queue of dead letters and every function has an alarm that reaches somebody', () => {
   expect(alarms.filter((alarm) => sectionOf(alarm) === 'dead-letters')).toHaveLength(3);
-  expect(alarms.filter((alarm) => sectionOf(alarm) === 'function-errors')).toHaveLength(6);
+  expect(alarms.filter((alarm) => sectionOf(alarm) === 'function-errors')).toHaveLength(7);
   for (const { AlarmActions } of alarms) expect(AlarmActions).toHaveLength(1);
+});
+
+test('events that are given up, and events that are a quarter of an hour late, ring', () => {
+  const events = alarms.filter((alarm) => sectionOf(alarm) === 'events-unpublished');
+
+  expect(events.map(({ MetricName, Threshold }) => [MetricName, Threshold]).sort()).toEqual([
+    ['ApproximateNumberOfMessagesVisible', 0],
+    ['IteratorAge', 900_000],
+  ]);
 });

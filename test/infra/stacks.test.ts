@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { environmentNames, fanOutPrefixes } from '../../shared/config.ts';
+import { environmentNames, fanOutPrefixes, publishPrefixes } from '../../shared/config.ts';
 import { exampleAuthorityPem } from './example-authority.ts';
 import { actionsOf, allowed, synthesise, type Templates } from './synthesis.ts';
 
@@ -45,6 +45,7 @@ describe('permissions', () => {
       'dynamodb:PutItem',
       'dynamodb:Query',
       'dynamodb:UpdateItem',
+      'events:PutEvents',
       'logs:CreateLogStream',
       'logs:PutLogEvents',
       's3:GetObject',
@@ -88,8 +89,64 @@ describe('permissions', () => {
     expect(actionsOf(statements)).not.toContain('s3:PutObject');
   });
 
+  test('publishing reads what events are made of, puts events on its own bus, and no more', () => {
+    const granted = allowed(client.events).filter(
+      (statement) => !actionsOf([statement]).some((action) => action.startsWith('logs:')),
+    );
+
+    expect(actionsOf(granted)).toEqual([
+      'dynamodb:BatchGetItem',
+      'dynamodb:DescribeStream',
+      'dynamodb:GetItem',
+      'dynamodb:GetRecords',
+      'dynamodb:GetShardIterator',
+      'dynamodb:Query',
+      'events:PutEvents',
+      'sqs:GetQueueAttributes',
+      'sqs:GetQueueUrl',
+      'sqs:SendMessage',
+    ]);
+    const reads = granted.find(({ Action }) => Action.includes('dynamodb:GetItem'));
+    expect(reads).toMatchObject({
+      Condition: {
+        'ForAllValues:StringLike': {
+          'dynamodb:LeadingKeys': [
+            'ENTRY#*',
+            'CONFIRMATION#*',
+            'CONFLICT#*',
+            'TRANSACTION#*',
+            'HEAD#*',
+          ],
+        },
+      },
+    });
+    const [bus] = Object.keys(client.events.findResources('AWS::Events::EventBus'));
+    expect(granted).toContainEqual({
+      Effect: 'Allow',
+      Action: 'events:PutEvents',
+      Resource: { 'Fn::GetAtt': [bus, 'Arn'] },
+    });
+  });
+
+  test('only the function that answers applications may read the lists', () => {
+    const mayRead = [client.replication, client.api, client.events].flatMap((template) =>
+      Object.values(template.findResources('AWS::IAM::Policy'))
+        .map(({ Properties }) => Properties)
+        .filter(({ PolicyDocument }) => JSON.stringify(PolicyDocument).includes('/index/'))
+        .map(({ PolicyName, PolicyDocument }) => ({ PolicyName, PolicyDocument })),
+    );
+
+    expect(mayRead).toHaveLength(1);
+    expect(mayRead[0]?.PolicyName).toMatch(/^ApiRole/);
+    const granted = mayRead[0]?.PolicyDocument.Statement.filter((statement: object) =>
+      JSON.stringify(statement).includes('/index/'),
+    );
+    expect(granted).toMatchObject([{ Action: 'dynamodb:Query' }]);
+    expect(JSON.stringify(granted[0].Resource)).toMatch(/\/index\/lists"/);
+  });
+
   test('no managed policy is attached to a role', () => {
-    for (const template of [client.replication, client.api])
+    for (const template of [client.replication, client.api, client.events])
       template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() });
   });
 });
@@ -110,6 +167,25 @@ describe('storage', () => {
       },
       DeletionPolicy: 'Retain',
       UpdateReplacePolicy: 'Retain',
+    });
+  });
+
+  test('the table has one index: of the items that are in a list, whole', () => {
+    client.storage.hasResourceProperties('AWS::DynamoDB::Table', {
+      AttributeDefinitions: Match.arrayWith([
+        { AttributeName: 'list', AttributeType: 'S' },
+        { AttributeName: 'at', AttributeType: 'S' },
+      ]),
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: 'lists',
+          KeySchema: [
+            { AttributeName: 'list', KeyType: 'HASH' },
+            { AttributeName: 'at', KeyType: 'RANGE' },
+          ],
+          Projection: { ProjectionType: 'ALL' },
+        },
+      ],
     });
   });
 
@@ -154,7 +230,7 @@ describe('storage', () => {
 
   test('the storage stack holds no function, the others hold no table, bucket or secret', () => {
     client.storage.resourceCountIs('AWS::Lambda::Function', 0);
-    for (const template of [client.replication, client.api, client.alarms])
+    for (const template of [client.replication, client.api, client.events, client.alarms])
       for (const type of ['AWS::DynamoDB::Table', 'AWS::S3::Bucket', 'AWS::SecretsManager::Secret'])
         template.resourceCountIs(type, 0);
   });
@@ -162,7 +238,7 @@ describe('storage', () => {
 
 describe('functions', () => {
   test('every function runs Node 24 on arm64, names its source and gets every variable', () => {
-    const functions = [client.replication, client.api].flatMap((template) =>
+    const functions = [client.replication, client.api, client.events].flatMap((template) =>
       Object.values(template.findResources('AWS::Lambda::Function')),
     );
 
@@ -172,6 +248,7 @@ describe('functions', () => {
       'functions/fan-out.lambda.ts',
       'functions/fetch-documents.lambda.ts',
       'functions/peer-api.lambda.ts',
+      'functions/publish.lambda.ts',
       'functions/sweep.lambda.ts',
     ]);
     for (const { Properties } of functions) {
@@ -182,21 +259,69 @@ describe('functions', () => {
     }
   });
 
-  test('the stream wakes fan-out with new heads only, and a bad record stops nothing', () => {
-    client.replication.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+  /** How the stream wakes whoever it wakes: a bad record stops nothing. */
+  function streamMapping(patterns: readonly object[]) {
+    return {
       BatchSize: 100,
       BisectBatchOnFunctionError: true,
       DestinationConfig: { OnFailure: Match.anyValue() },
-      FilterCriteria: {
-        Filters: fanOutPrefixes.map((prefix) => ({
-          Pattern: JSON.stringify({ dynamodb: { Keys: { pk: { S: [{ prefix }] } } } }),
-        })),
-      },
+      FilterCriteria: { Filters: patterns.map((each) => ({ Pattern: JSON.stringify(each) })) },
       FunctionResponseTypes: ['ReportBatchItemFailures'],
       MaximumRecordAgeInSeconds: 3600,
       MaximumRetryAttempts: 5,
       StartingPosition: 'TRIM_HORIZON',
+    };
+  }
+
+  test('the stream wakes fan-out with new heads only, and a bad record stops nothing', () => {
+    const patterns = fanOutPrefixes.map((prefix) => ({
+      dynamodb: { Keys: { pk: { S: [{ prefix }] } } },
+    }));
+
+    client.replication.hasResourceProperties(
+      'AWS::Lambda::EventSourceMapping',
+      streamMapping(patterns),
+    );
+  });
+
+  test('the stream wakes publish with new entries, confirmations and conflicts only', () => {
+    const patterns = publishPrefixes.map((prefix) => ({
+      eventName: ['INSERT'],
+      dynamodb: { Keys: { pk: { S: [{ prefix }] } } },
+    }));
+
+    client.events.resourceCountIs('AWS::Lambda::EventSourceMapping', 1);
+    client.events.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      ...streamMapping(patterns),
+      // Nothing else finds again what is given up.
+      MaximumRecordAgeInSeconds: 20 * 3600,
+      MaximumRetryAttempts: 10_000,
     });
+  });
+
+  test('the stream has two readers, as many as it serves without slowing them down', () => {
+    const mappings = [client.replication, client.api, client.events].flatMap((template) =>
+      Object.values(template.findResources('AWS::Lambda::EventSourceMapping')),
+    );
+
+    const onStream = mappings.filter(({ Properties }) => 'StartingPosition' in Properties);
+    expect(onStream).toHaveLength(2);
+  });
+
+  test('every instance has a bus named after it, which is there before anything is published', () => {
+    for (const [name, { events }] of Object.entries({ client, architect })) {
+      events.hasResourceProperties('AWS::Events::EventBus', { Name: `registry-${name}` });
+      const [bus] = Object.keys(events.findResources('AWS::Events::EventBus'));
+      events.hasResource('AWS::Lambda::Function', {
+        Properties: { Environment: { Variables: { EVENT_BUS_NAME: `registry-${name}` } } },
+        DependsOn: Match.arrayWith([bus]),
+      });
+    }
+  });
+
+  test('no other stack needs the one that publishes, so it holds up nobody', () => {
+    for (const template of [client.storage, client.replication, client.api])
+      expect(JSON.stringify(template.toJSON())).not.toContain('client-events');
   });
 
   test.each([

@@ -13,7 +13,7 @@ export interface Statement {
 }
 
 /** The templates of one stage by the stack's name within it, synthesised without bundles. */
-export type Templates = Record<'storage' | 'replication' | 'api' | 'alarms', Template>;
+export type Templates = Record<'storage' | 'replication' | 'api' | 'events' | 'alarms', Template>;
 
 /** Synthesises as `cdk synth` does, with the project's feature flags; output goes to `outdir`. */
 export function synthesise(
@@ -36,6 +36,7 @@ export function synthesise(
       storage: template('storage'),
       replication: template('replication'),
       api: template('api'),
+      events: template('events'),
       alarms: template('alarms'),
     };
   };

@@ -122,6 +122,69 @@ test('the lead goes around the whole swarm and back', async () => {
   }
 });
 
+/** Records the document at whatever instance the answers name as the lead; that one. */
+async function recordedAt(
+  cluster: MemoryCluster,
+  first: MemoryInstance,
+  { registryId, documentId }: { registryId: Head['registryId']; documentId: string },
+): Promise<MemoryInstance> {
+  let at = first;
+  for (let tries = 0; tries < 20; tries += 1) {
+    const { status, body } = await at.record(registryId, documentId);
+    if (status === 201) return at;
+    at = (status === 421 ? cluster.instances.get(body.lead) : undefined) ?? at;
+    await cluster.settle();
+  }
+  throw new Error(`${documentId} was not recorded`);
+}
+
+test('every change of the list while applications keep writing: nothing is lost or doubled', async () => {
+  const { cluster, client, architect, contractor, registryId } = await swarm();
+  const newcomer = await cluster.add('newcomer');
+  const lists = [
+    [client, architect, contractor, newcomer],
+    [client, newcomer, contractor, architect],
+    [architect, client, newcomer, contractor],
+    [newcomer, architect, client],
+  ];
+  const recorded: string[] = [];
+  const write = async (name: string) => {
+    let at = client;
+    for (let number = 1; number <= 12; number += 1) {
+      at = await recordedAt(cluster, at, { registryId, documentId: `${name}-${number}` });
+      recorded.push(`${name}-${number}`);
+    }
+  };
+  const change = async () => {
+    let lead = client;
+    for (const list of lists) {
+      await cluster.settle();
+      const { status } = await lead.reconfigure(registryId, list);
+      expect(status).toBe(201);
+      lead = list[0] as MemoryInstance;
+      await cluster.settle();
+    }
+  };
+
+  await Promise.all([write('A'), write('B'), change()]);
+  await cluster.settle();
+  cluster.pass(300_000);
+  await cluster.settle();
+
+  expect(recorded.toSorted()).toEqual([...new Set(recorded)].toSorted());
+  expect(recorded).toHaveLength(24);
+  const head = await newcomer.head(registryId);
+  expect(head?.sequence).toBe(2 + lists.length + recorded.length);
+  for (const instance of [newcomer, architect, client]) {
+    expect(await instance.head(registryId)).toEqual(head);
+    await expectSound(instance, registryId);
+  }
+  expect((await newcomer.status(registryId, head?.sequence ?? 0)).status).toEqual({
+    status: 'final',
+  });
+  await expectSound(contractor, registryId);
+});
+
 test('the lead renews its key by a hand-over to itself, and goes on with the new one', async () => {
   const { cluster, client, architect, contractor, registryId } = await swarm();
   const former = client.id;

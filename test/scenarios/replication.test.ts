@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { MemoryCluster } from '../memory-cluster.ts';
+import { expectSound } from '../sound-ledger.ts';
 
 async function three() {
   const cluster = new MemoryCluster();
@@ -133,11 +134,14 @@ test('a removed peer gets the entry that removes it, and hears nothing more', as
   await cluster.settle();
   await client.reconfigure(registryId, [client, architect]);
   await cluster.settle();
+  const heard = contractor.requests.length;
   await client.record(registryId, 'A');
 
   await cluster.settle();
 
   expect((await contractor.head(registryId))?.sequence).toBe(2);
+  expect(contractor.requests).toHaveLength(heard);
+  await expectSound(contractor, registryId);
   expect((await architect.head(registryId))?.sequence).toBe(3);
   expect((await client.status(registryId, 3)).status).toEqual({ status: 'final' });
 });

@@ -3,11 +3,13 @@
  * and the rest is JSON in the attribute `value`. An item that lacks something was not written here:
  * reading it throws, and names the item.
  */
+import { listsIndex } from '../../config.ts';
 import { encodeCanonical } from '../../ledger/canonical.ts';
 import { type Digest, digestOf, type RegistryId, type Sequence } from '../../ledger/digest.ts';
 import type { Compact } from '../../ledger/jws.ts';
 import type { StateChange, StateItem, TransactionItem } from '../../ledger/state.ts';
-import type { Head, StoredEntry } from '../../registry/ports.ts';
+import { type ListPlace, type ListPosition, listPlaceOf } from '../../registry/lists.ts';
+import type { Head, ListedItem, StoredEntry } from '../../registry/ports.ts';
 import {
   entryKey,
   headKey,
@@ -15,8 +17,10 @@ import {
   type ItemKey,
   keyText,
   stateKeyItemKey,
+  statePlaceOf,
   transactionItemKey,
 } from './dynamo-keys.ts';
+import { redactionOfItem, redactionValue } from './dynamo-redaction.ts';
 
 /** Everything but documents' and transactions' bytes: what the rules and the head need. */
 export const STATE_ATTRIBUTES = [
@@ -104,6 +108,7 @@ export function transactionItem(registryId: RegistryId, copy: number, entry: Sto
     transactionDigest: { S: digestOf(entry.transaction) },
     bytes: { B: entry.transaction },
     ...(entry.details === undefined ? {} : { details: { B: entry.details } }),
+    ...(entry.redaction === undefined ? {} : { redaction: redactionValue(entry.redaction) }),
   };
 }
 
@@ -118,6 +123,7 @@ export function storedEntryOf(entry: Item, transaction: Item): StoredEntry {
     transactionId: textOf(entry, 'transactionId'),
     transaction: bytesOf(transaction, 'bytes'),
     ...(details === undefined ? {} : { details }),
+    ...redactionOfItem(transaction),
     ...(checkpoint === undefined ? {} : { checkpoint: checkpoint as Compact }),
   };
 }
@@ -132,7 +138,26 @@ export function stateItem(
   copy: number,
   { key, after }: Pick<StateChange, 'key' | 'after'>,
 ): Item {
-  return { ...stateKeyItemKey(registryId, copy, key), value: { S: stateValue(after) } };
+  return {
+    ...stateKeyItemKey(registryId, copy, key),
+    value: { S: stateValue(after) },
+    ...listAttributes(listPlaceOf({ registryId, copy, key }, after)),
+  };
+}
+
+/** What the index takes an item by; without them it is in no list. */
+function listAttributes(place: ListPlace | undefined): Item {
+  if (place === undefined) return {};
+  return { [listsIndex.partition]: { S: place.list }, [listsIndex.sort]: { S: place.position } };
+}
+
+/** A state item as the index gives it. */
+export function listedItemOf(item: Item): ListedItem {
+  return {
+    ...statePlaceOf(item),
+    item: recordOf<StateItem>(item),
+    position: textOf(item, listsIndex.sort) as ListPosition,
+  };
 }
 
 /** The answer to a state key, from its own item or from its transaction's. */

@@ -3,6 +3,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { fanOutPrefixes, tableKey } from '../../config.ts';
 import type { CertificateId, Digest, RegistryId } from '../../ledger/digest.ts';
 import type { StateKey } from '../../ledger/state.ts';
+import { type ItemPlace, sortableNumber } from '../../registry/lists.ts';
 import { transactionIdOf } from '../commit-items.ts';
 
 export type Item = Record<string, AttributeValue>;
@@ -10,14 +11,6 @@ export type Item = Record<string, AttributeValue>;
 export type ItemKey = Record<string, AttributeValue>;
 
 const [HEAD_PREFIX, LOG_HEAD_PREFIX] = fanOutPrefixes;
-
-/** Digits of the largest safe integer, so that text sorts as numbers do. */
-const NUMBER_DIGITS = 16;
-
-/** The sort key of a sequence or an index. */
-export function sortableNumber(value: number): string {
-  return String(value).padStart(NUMBER_DIGITS, '0');
-}
 
 function itemKey(partition: string, sort: string): ItemKey {
   return { [tableKey.partition]: { S: partition }, [tableKey.sort]: { S: sort } };
@@ -51,6 +44,15 @@ export function stateKeyItemKey(registryId: RegistryId, copy: number, key: State
   return transactionId === undefined
     ? itemKey(`STATE#${registryId}#${copy}#${key}`, 'STATE')
     : transactionItemKey(registryId, copy, transactionId);
+}
+
+const STATE_PARTITION = /^STATE#([0-9a-f]{64})#(\d+)#(.+)$/s;
+
+/** The place that is in the key of a state item of its own. */
+export function statePlaceOf(item: Item): ItemPlace {
+  const [, registryId, copy, key] = STATE_PARTITION.exec(item[tableKey.partition]?.S ?? '') ?? [];
+  if (key === undefined) throw new Error(`the item ${keyText(item)} is listed but no state item`);
+  return { registryId: registryId as RegistryId, copy: Number(copy), key: key as StateKey };
 }
 
 export function confirmationsPartition(registryId: RegistryId, signer: CertificateId): string {

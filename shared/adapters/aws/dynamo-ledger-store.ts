@@ -2,7 +2,9 @@ import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { tableKey } from '../../config.ts';
 import type { CertificateId, RegistryId } from '../../ledger/digest.ts';
 import { limits } from '../../ledger/limits.ts';
+import type { SignedRedaction } from '../../ledger/redaction.ts';
 import type { StateItem, StateKey } from '../../ledger/state.ts';
+import { type ListName, type ListPosition, sortableNumber } from '../../registry/lists.ts';
 import type {
   AcceptedInvitation,
   Clock,
@@ -13,6 +15,7 @@ import type {
   EntryRange,
   Head,
   LedgerStore,
+  ListedItem,
   LoggedStatement,
   OpenedConflict,
   Progress,
@@ -20,10 +23,13 @@ import type {
   StateRead,
   StoredEntry,
 } from '../../registry/ports.ts';
+import { tooManyEntries } from '../commit-items.ts';
 import { systemClock, systemRandom } from '../system.ts';
 import { writeCommit } from './dynamo-commit.ts';
 import {
   headOf,
+  listedItemOf,
+  numberOf,
   recordItem,
   recordOf,
   STATE_ATTRIBUTES,
@@ -46,10 +52,10 @@ import {
   logPartition,
   progressKey,
   REGISTRIES_PARTITION,
-  sortableNumber,
   stateKeyItemKey,
   transactionItemKey,
 } from './dynamo-keys.ts';
+import { writeRedaction } from './dynamo-redaction.ts';
 import {
   indexOf,
   type PutConfirmationOutcome,
@@ -72,8 +78,8 @@ const COPY_CHANGES_MAX = 3;
 
 /**
  * The ledgers of one instance in one DynamoDB table. The role needs GetItem, BatchGetItem, Query,
- * PutItem, UpdateItem and DescribeTable; nothing is ever scanned or deleted, and nothing but heads,
- * cursors, progress, invitations and certificates is rewritten.
+ * PutItem, UpdateItem and DescribeTable, and for `list` Query on the index; nothing is ever scanned
+ * or deleted, and nothing but heads, cursors, progress, invitations and certificates is rewritten.
  */
 export class DynamoLedgerStore implements LedgerStore {
   readonly #table: DynamoTable;
@@ -129,39 +135,78 @@ export class DynamoLedgerStore implements LedgerStore {
     return writeCommit(this.#table, write);
   }
 
-  /** Transactions are read after the entries that name them, so each must be there. */
   async entries(registryId: RegistryId, copy: number, range: EntryRange): Promise<StoredEntry[]> {
-    const entries = await this.#entryItems(registryId, copy, range);
+    const count = Math.max(0, Math.min(range.count, limits.pageMax));
+    const sequences = Array.from({ length: count }, (_, index) => range.from + index);
+    const found = await this.#entryItems(registryId, copy, sequences);
+    const end = found.indexOf(undefined);
+    return this.#withTransactions(registryId, copy, end === -1 ? found : found.slice(0, end));
+  }
+
+  async entriesAt(
+    registryId: RegistryId,
+    copy: number,
+    sequences: readonly number[],
+  ): Promise<StoredEntry[]> {
+    if (sequences.length > limits.pageMax) throw new Error(tooManyEntries(sequences));
+    const found = await this.#entryItems(registryId, copy, sequences);
+    return this.#withTransactions(registryId, copy, found);
+  }
+
+  /** Transactions are read after the entries that name them, so each must be there. */
+  async #withTransactions(
+    registryId: RegistryId,
+    copy: number,
+    found: readonly (Item | undefined)[],
+  ): Promise<StoredEntry[]> {
+    const entries = found.filter((entry) => entry !== undefined);
     const keys = entries.map((entry) =>
       transactionItemKey(registryId, copy, textOf(entry, 'transactionId')),
     );
     const transactions = await this.#table.batchGet(keys);
-    return keys.map((key, index) => {
-      const transaction = transactions.get(keyText(key));
-      const entry = entries[index];
-      if (entry === undefined || transaction === undefined)
+    return entries.map((entry, index) => {
+      const transaction = transactions.get(keyText(keys[index] ?? {}));
+      if (transaction === undefined)
         throw new Error(
-          `registry ${registryId}: the transaction of entry ${range.from + index} is gone from ` +
-            `copy ${copy}; whoever can write to the table removed it`,
+          `registry ${registryId}: the transaction of entry ${numberOf(entry, 'sequence')} is ` +
+            `gone from copy ${copy}; whoever can write to the table removed it`,
         );
       return storedEntryOf(entry, transaction);
     });
   }
 
-  /** Up to the first one missing. */
-  async #entryItems(registryId: RegistryId, copy: number, range: EntryRange): Promise<Item[]> {
-    const count = Math.max(0, Math.min(range.count, limits.pageMax));
-    const keys = Array.from({ length: count }, (_, index) =>
-      entryKey(registryId, copy, range.from + index),
-    );
+  /** An item, or that there is none, for each of the sequences. */
+  async #entryItems(
+    registryId: RegistryId,
+    copy: number,
+    sequences: readonly number[],
+  ): Promise<(Item | undefined)[]> {
+    const keys = sequences.map((sequence) => entryKey(registryId, copy, sequence));
     const found = await this.#table.batchGet(keys);
-    const run: Item[] = [];
-    for (const key of keys) {
-      const item = found.get(keyText(key));
-      if (item === undefined) break;
-      run.push(item);
-    }
-    return run;
+    return keys.map((key) => found.get(keyText(key)));
+  }
+
+  async list(
+    list: ListName,
+    after: ListPosition | undefined,
+    count: number,
+  ): Promise<ListedItem[]> {
+    const items = await this.#table.query({
+      partition: list,
+      lists: true,
+      count,
+      ...(after === undefined ? {} : { after }),
+    });
+    return items.map(listedItemOf);
+  }
+
+  redactDetails(
+    registryId: RegistryId,
+    copy: number,
+    { transactionId }: StoredEntry,
+    redaction: SignedRedaction,
+  ): Promise<'redacted' | 'held'> {
+    return writeRedaction(this.#table, { registryId, copy, transactionId }, redaction);
   }
 
   async registries(after: RegistryId | undefined, count: number): Promise<RegistryId[]> {
@@ -192,6 +237,20 @@ export class DynamoLedgerStore implements LedgerStore {
     const from = sortableNumber(sequence);
     const [item] = await this.#table.query({ partition, from, count: 1 });
     return item && recordOf<Confirmation>(item);
+  }
+
+  async confirmations(
+    registryId: RegistryId,
+    signer: CertificateId,
+    from: number,
+    count: number,
+  ): Promise<Confirmation[]> {
+    const items = await this.#table.query({
+      partition: confirmationsPartition(registryId, signer),
+      from: sortableNumber(from),
+      count: Math.min(count, limits.pageMax),
+    });
+    return items.map((item) => recordOf<Confirmation>(item));
   }
 
   async newestConfirmation(

@@ -16,7 +16,7 @@ import {
   type TransactWriteItem,
   TransactWriteItemsCommand,
 } from '@aws-sdk/client-dynamodb';
-import { tableKey } from '../../config.ts';
+import { listsIndex, tableKey } from '../../config.ts';
 import type { Clock, Random } from '../../registry/ports.ts';
 import { type Item, type ItemKey, keyText } from './dynamo-keys.ts';
 
@@ -43,6 +43,8 @@ export interface ItemsQuery {
   /** All, unless given. */
   readonly count?: number;
   readonly newestFirst?: boolean;
+  /** The index of lists in place of the table: eventually consistent. */
+  readonly lists?: boolean;
 }
 
 export type TransactOutcome =
@@ -118,15 +120,16 @@ export class DynamoTable {
     return items;
   }
 
-  /** Items of one partition in the order of their sort keys. */
+  /** Items of one partition, of the table or of the index, in the order of their sort keys. */
   async query(query: ItemsQuery): Promise<Item[]> {
     const items: Item[] = [];
     const countMax = query.count ?? Number.POSITIVE_INFINITY;
+    if (countMax < 1) return items;
     let start: ItemKey | undefined;
     do {
       const command: QueryCommand = new QueryCommand({
         TableName: this.name,
-        ConsistentRead: true,
+        ...(query.lists === true ? { IndexName: listsIndex.name } : { ConsistentRead: true }),
         ScanIndexForward: query.newestFirst !== true,
         ...conditionOf(query),
         ...(query.count === undefined ? {} : { Limit: countMax - items.length }),
@@ -216,9 +219,10 @@ function projection(attributes: readonly string[] | undefined): Omit<KeysAndAttr
   };
 }
 
-function conditionOf({ partition, from, after }: ItemsQuery) {
+function conditionOf({ partition, from, after, lists }: ItemsQuery) {
   const bound = after ?? from;
-  const names = { '#pk': tableKey.partition };
+  const key = lists === true ? listsIndex : tableKey;
+  const names = { '#pk': key.partition };
   const values = { ':pk': { S: partition } };
   if (bound === undefined)
     return {
@@ -228,7 +232,7 @@ function conditionOf({ partition, from, after }: ItemsQuery) {
     };
   return {
     KeyConditionExpression: `#pk = :pk AND #sk ${after === undefined ? '>=' : '>'} :sk`,
-    ExpressionAttributeNames: { ...names, '#sk': tableKey.sort },
+    ExpressionAttributeNames: { ...names, '#sk': key.sort },
     ExpressionAttributeValues: { ...values, ':sk': { S: bound } },
   };
 }

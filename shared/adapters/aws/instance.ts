@@ -1,4 +1,5 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SQSClient } from '@aws-sdk/client-sqs';
@@ -14,10 +15,12 @@ import type {
   Random,
   Signer,
 } from '../../registry/ports.ts';
+import type { PublishPorts } from '../../registry/publish-events.ts';
 import { PeerHttps } from '../peer-https.ts';
 import { systemClock, systemRandom } from '../system.ts';
 import { DynamoLedgerStore } from './dynamo-ledger-store.ts';
 import { EmfAlarms } from './emf-alarms.ts';
+import { EventBridgeEvents } from './eventbridge-events.ts';
 import { logLine } from './log-line.ts';
 import { S3BlobStore } from './s3-blob-store.ts';
 import { type InstanceKey, secretSigner } from './secret-signer.ts';
@@ -83,6 +86,19 @@ export function instanceFrom(environment: NodeJS.ProcessEnv): OpenInstance {
       open = { key, transport: openTransport(config, key, (peer) => store.certificate(peer)) };
     const { signer, certificatePem } = key;
     return { ...fixed, signer, certificatePem, transport: open.transport };
+  };
+}
+
+/** What telling applications takes: neither the key nor the bucket, so its role reaches neither. */
+export type Publication = PublishPorts;
+
+/** The same instance, as far as it publishes events. */
+export function publicationFrom(environment: NodeJS.ProcessEnv): Publication {
+  const { instanceName, tableName, eventBusName } = parseConfig(environment);
+  return {
+    instanceName,
+    store: new DynamoLedgerStore({ client: new DynamoDBClient({}), tableName }),
+    events: new EventBridgeEvents({ client: new EventBridgeClient({}), eventBusName }),
   };
 }
 

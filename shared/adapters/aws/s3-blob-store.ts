@@ -110,6 +110,18 @@ export class S3BlobStore implements BlobStore {
     return this.#get(documentKey(contentDigest));
   }
 
+  async beginning(contentDigest: Digest, bytesMax: number): Promise<Uint8Array | undefined> {
+    try {
+      const bytes = await this.#get(documentKey(contentDigest), `bytes=0-${bytesMax - 1}`);
+      return bytes === undefined ? undefined : await readAll(bytes);
+    } catch (error) {
+      // Of an empty document there is no first byte.
+      if (error instanceof S3ServiceException && error.name === 'InvalidRange')
+        return new Uint8Array();
+      throw error;
+    }
+  }
+
   /** Rejects when the bytes do not come out to the digest. */
   async putEvidence(digest: Digest, bytes: Uint8Array): Promise<void> {
     const content = { contentDigest: digest, size: bytes.length };
@@ -118,10 +130,7 @@ export class S3BlobStore implements BlobStore {
 
   async evidence(digest: Digest): Promise<Uint8Array | undefined> {
     const bytes = await this.#get(evidenceKey(digest));
-    if (bytes === undefined) return undefined;
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of bytes) chunks.push(chunk);
-    return Uint8Array.from(Buffer.concat(chunks));
+    return bytes === undefined ? undefined : readAll(bytes);
   }
 
   async #sizeOf(key: string, digest: Digest): Promise<number | undefined> {
@@ -134,8 +143,12 @@ export class S3BlobStore implements BlobStore {
     return head?.ChecksumSHA256 === checksumOf(digest) ? head.ContentLength : undefined;
   }
 
-  async #get(key: string): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const command = new GetObjectCommand({ Bucket: this.#bucket, Key: key });
+  async #get(key: string, range?: string): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const command = new GetObjectCommand({
+      Bucket: this.#bucket,
+      Key: key,
+      ...(range === undefined ? {} : { Range: range }),
+    });
     // Bytes that differ from the checksum are a finding for whoever digests them, not a failed read.
     command.middlewareStack.add(
       (next) => (args) => next({ ...args, input: { ...args.input, ChecksumMode: undefined } }),
@@ -269,6 +282,12 @@ function boundTo(
   size: number,
 ): Pick<PutObjectCommandInput, 'ContentLength' | 'ChecksumSHA256' | 'IfNoneMatch'> {
   return { ContentLength: size, ChecksumSHA256: checksumOf(digest), IfNoneMatch: '*' };
+}
+
+async function readAll(bytes: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of bytes) chunks.push(chunk);
+  return Uint8Array.from(Buffer.concat(chunks));
 }
 
 async function unlessAbsent<Output>(answer: Promise<Output>): Promise<Output | undefined> {

@@ -1,5 +1,7 @@
 import type { CertificateId, RegistryId } from '../../ledger/digest.ts';
+import type { SignedRedaction } from '../../ledger/redaction.ts';
 import type { StateKey } from '../../ledger/state.ts';
+import type { ListName, ListPosition } from '../../registry/lists.ts';
 import type {
   AcceptedInvitation,
   CommitOutcome,
@@ -11,6 +13,7 @@ import type {
   LedgerStore,
   OpenedConflict,
   Progress,
+  StoredEntry,
 } from '../../registry/ports.ts';
 
 export type LedgerStoreMethod = keyof LedgerStore;
@@ -94,6 +97,25 @@ export class FaultyLedgerStore implements LedgerStore {
     return this.#through('entries', () => this.#store.entries(registryId, copy, range));
   }
 
+  entriesAt(registryId: RegistryId, copy: number, sequences: readonly number[]) {
+    return this.#through('entriesAt', () => this.#store.entriesAt(registryId, copy, sequences));
+  }
+
+  list(list: ListName, after: ListPosition | undefined, count: number) {
+    return this.#through('list', () => this.#store.list(list, after, count));
+  }
+
+  redactDetails(
+    registryId: RegistryId,
+    copy: number,
+    entry: StoredEntry,
+    redaction: SignedRedaction,
+  ) {
+    return this.#through('redactDetails', () =>
+      this.#store.redactDetails(registryId, copy, entry, redaction),
+    );
+  }
+
   registries(after: RegistryId | undefined, count: number) {
     return this.#through('registries', () => this.#store.registries(after, count));
   }
@@ -107,6 +129,12 @@ export class FaultyLedgerStore implements LedgerStore {
   firstConfirmationCovering(registryId: RegistryId, signer: CertificateId, sequence: number) {
     return this.#through('firstConfirmationCovering', () =>
       this.#store.firstConfirmationCovering(registryId, signer, sequence),
+    );
+  }
+
+  confirmations(registryId: RegistryId, signer: CertificateId, from: number, count: number) {
+    return this.#through('confirmations', () =>
+      this.#store.confirmations(registryId, signer, from, count),
     );
   }
 

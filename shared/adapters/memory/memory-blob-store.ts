@@ -72,6 +72,11 @@ export class MemoryBlobStore implements BlobStore {
     return bytes === undefined ? undefined : chunksOf(bytes);
   }
 
+  async beginning(contentDigest: Digest, bytesMax: number): Promise<Uint8Array | undefined> {
+    checkDigest(contentDigest);
+    return this.#documents.get(contentDigest)?.slice(0, bytesMax);
+  }
+
   async putEvidence(digest: Digest, bytes: Uint8Array): Promise<void> {
     checkDigest(digest);
     this.#checkHandedOver();

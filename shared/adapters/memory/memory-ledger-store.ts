@@ -1,7 +1,9 @@
 import { encodeCanonical } from '../../ledger/canonical.ts';
 import { type CertificateId, digestOf, type RegistryId } from '../../ledger/digest.ts';
 import { limits } from '../../ledger/limits.ts';
+import type { SignedRedaction } from '../../ledger/redaction.ts';
 import { type StateItem, type StateKey, transactionKey } from '../../ledger/state.ts';
+import { type ListName, type ListPosition, listPlaceOf } from '../../registry/lists.ts';
 import type {
   AcceptedInvitation,
   CommitOutcome,
@@ -11,13 +13,14 @@ import type {
   EntryRange,
   Head,
   LedgerStore,
+  ListedItem,
   LoggedStatement,
   OpenedConflict,
   Progress,
   StateRead,
   StoredEntry,
 } from '../../registry/ports.ts';
-import { changesOfOwn } from '../commit-items.ts';
+import { changesOfOwn, tooManyEntries } from '../commit-items.ts';
 import { flawOfCommit, flawOfSuccession } from './commit-contract.ts';
 
 /** An entry as handed over, with copies of its bytes to tell whether somebody changed them. */
@@ -156,6 +159,57 @@ export class MemoryLedgerStore implements LedgerStore {
         );
   }
 
+  async entriesAt(
+    registryId: RegistryId,
+    copy: number,
+    sequences: readonly number[],
+  ): Promise<StoredEntry[]> {
+    if (sequences.length > limits.pageMax) throw this.#breach(tooManyEntries(sequences));
+    const held = this.#registries.get(registryId);
+    const found = sequences.map((sequence) => held?.entries.get(inCopy(copy, sequence)));
+    return found.flatMap((each) => {
+      if (each === undefined) return [];
+      this.#checkUntouched(registryId, each);
+      return [each.entry];
+    });
+  }
+
+  async list(
+    list: ListName,
+    after: ListPosition | undefined,
+    count: number,
+  ): Promise<ListedItem[]> {
+    return [...this.#listed(list)]
+      .filter(({ position }) => after === undefined || position > after)
+      .sort((a, b) => (a.position < b.position ? -1 : 1))
+      .slice(0, count);
+  }
+
+  *#listed(list: ListName): Generator<ListedItem> {
+    for (const [registryId, { state }] of this.#registries)
+      for (const [place, { item }] of state) {
+        const at = { registryId, ...outOfCopy(place) };
+        const listed = listPlaceOf(at, item);
+        if (listed?.list === list) yield { ...at, item, position: listed.position };
+      }
+  }
+
+  async redactDetails(
+    registryId: RegistryId,
+    copy: number,
+    { sequence }: StoredEntry,
+    redaction: SignedRedaction,
+  ): Promise<'redacted' | 'held'> {
+    const held = this.#held(registryId);
+    const place = inCopy(copy, sequence);
+    const found = held.entries.get(place);
+    if (found?.entry.details === undefined) return 'held';
+    const { details: _, ...rest } = found.entry;
+    const entry = Object.freeze({ ...rest, redaction: frozen(redaction) });
+    held.entries.set(place, { ...found, entry });
+    return 'redacted';
+  }
+
   async registries(after: RegistryId | undefined, count: number): Promise<RegistryId[]> {
     return [...this.#registries]
       .filter(([id, { head }]) => head !== undefined && (after === undefined || id > after))
@@ -189,6 +243,17 @@ export class MemoryLedgerStore implements LedgerStore {
   ): Promise<Confirmation | undefined> {
     const list = this.#registries.get(registryId)?.confirmations.get(signer);
     return list?.find((each) => each.sequence >= sequence);
+  }
+
+  async confirmations(
+    registryId: RegistryId,
+    signer: CertificateId,
+    from: number,
+    count: number,
+  ): Promise<Confirmation[]> {
+    const list = this.#registries.get(registryId)?.confirmations.get(signer) ?? [];
+    const found = list.filter((each) => each.sequence >= from);
+    return found.slice(0, Math.min(count, limits.pageMax));
   }
 
   async newestConfirmation(
@@ -294,6 +359,12 @@ export class MemoryLedgerStore implements LedgerStore {
 
 function inCopy(copy: number, place: StateKey | number): string {
   return `${copy}#${place}`;
+}
+
+/** Copy and key of a state item from its place. */
+function outOfCopy(place: string): { readonly copy: number; readonly key: StateKey } {
+  const end = place.indexOf('#');
+  return { copy: Number(place.slice(0, end)), key: place.slice(end + 1) as StateKey };
 }
 
 function heldItem(item: StateItem): HeldItem {

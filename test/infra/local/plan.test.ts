@@ -44,11 +44,22 @@ test('every part of the real templates is understood', () => {
     ['functions/fan-out.lambda.ts', 60_000],
     ['functions/fetch-documents.lambda.ts', 900_000],
     ['functions/peer-api.lambda.ts', 30_000],
+    ['functions/publish.lambda.ts', 60_000],
     ['functions/sweep.lambda.ts', 60_000],
   ]);
   expect(plan.tables).toHaveLength(1);
-  expect(plan.queues).toHaveLength(5);
-  expect(plan.streams).toMatchObject([{ batchSize: 100, retriesMax: 5, bisect: true }]);
+  expect(plan.tables[0]?.globalSecondaryIndexes).toMatchObject([{ IndexName: 'lists' }]);
+  expect(plan.queues).toHaveLength(6);
+  expect(plan.buses).toEqual([
+    {
+      name: 'registry-client',
+      arn: 'arn:aws:events:eu-central-1:000000000000:event-bus/registry-client',
+    },
+  ]);
+  expect(plan.streams).toMatchObject([
+    { batchSize: 100, retriesMax: 5, bisect: true },
+    { batchSize: 100, retriesMax: 10_000, bisect: true },
+  ]);
   expect(plan.pokes.map(({ batchSize, concurrencyMax }) => [batchSize, concurrencyMax])).toEqual([
     [10, 50],
     [1, 10],
@@ -65,6 +76,7 @@ test('every function gets an environment that the functions can read', () => {
       instanceName: 'client',
       tableName: plan.tables[0]?.name,
       bucketName: plan.buckets[0],
+      eventBusName: plan.buses[0]?.name,
       keySecretArn: plan.secretArns[0],
       clusterCaPem: exampleAuthorityPem,
       operators: new Set([OPERATOR]),

@@ -112,6 +112,20 @@ test('what matches the filter goes from the stream through the queue to the next
   expect([...(await seen('alpha')).keys()]).toEqual(['HEAD#1 first']);
 });
 
+test('the table has the index of the template, with the items that have its keys', async () => {
+  await put('alpha', 'STATE#listed', '1', { list: { S: 'one' } });
+  await put('alpha', 'STATE#unlisted', '2');
+
+  const { Items } = await dynamoDb<{ Items: Item[] }>('alpha', 'Query', {
+    IndexName: 'lists',
+    KeyConditionExpression: '#list = :list',
+    ExpressionAttributeNames: { '#list': 'list' },
+    ExpressionAttributeValues: { ':list': { S: 'one' } },
+  });
+
+  expect(Items.map((item) => item['pk']?.S)).toEqual(['STATE#listed']);
+});
+
 test('what happens in one instance reaches no other', async () => {
   await put('beta', 'HEAD#beta', 'own');
 
@@ -221,6 +235,21 @@ test('an instance that was offline comes back at its endpoint with its data', as
   await put('beta', 'HEAD#8', 'back');
   await vi.waitFor(async () => {
     expect(timesOf(await seen('beta'), 'HEAD#8 back')).toBe(1);
+  }, patience);
+});
+
+test('what was written while an instance was away is handed on when it comes back', async () => {
+  await put('beta', 'HEAD#9', 'last before');
+  await vi.waitFor(async () => {
+    expect(timesOf(await seen('beta'), 'HEAD#9 last before')).toBe(1);
+  }, patience);
+
+  await cluster.stopInstance('beta');
+  await put('beta', 'HEAD#9', 'nobody reads');
+  await cluster.startInstance('beta');
+
+  await vi.waitFor(async () => {
+    expect(timesOf(await seen('beta'), 'HEAD#9 nobody reads')).toBe(1);
   }, patience);
 });
 

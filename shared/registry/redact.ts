@@ -1,0 +1,100 @@
+import type { CertificateId } from '../ledger/digest.ts';
+import { type Refused, refuse } from '../ledger/errors.ts';
+import { payloadOf, readDecision } from '../ledger/jws.ts';
+import { readRedaction, type SignedRedaction } from '../ledger/redaction.ts';
+import { type Redaction, redactionSchema } from '../ledger/resolution.ts';
+import type { JudgedCommit } from './judge-delivery.ts';
+import type { Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
+
+/**
+ * An operator takes the details of one entry out of this instance's copy: protocol section 4.
+ *
+ * 1. Read the operator's signature, and hold it against the entry.  Nothing is touched.
+ * 2. Sign the same payload.
+ * 3. Replace the details by both signatures, in one write.  A crash before it leaves the details; a
+ *    repetition after it is answered with what is there.
+ */
+
+export interface RedactPorts {
+  readonly store: LedgerStore;
+  readonly signer: Signer;
+}
+
+export type RedactOutcome =
+  | { readonly outcome: 'redacted' | 'held'; readonly redaction: SignedRedaction }
+  | Refused;
+
+/** What the operator, who is the caller, decided, signed with their own key. */
+export interface RedactionOrder {
+  readonly operator: CertificateId;
+  /** JWS compact over the redaction's payload. */
+  readonly decision: string;
+}
+
+export async function redactDetails(
+  { store, signer }: RedactPorts,
+  { registryId, copy }: Pick<Head, 'registryId' | 'copy'>,
+  stored: StoredEntry,
+  { operator, decision }: RedactionOrder,
+): Promise<RedactOutcome> {
+  if (stored.redaction !== undefined) return { outcome: 'held', redaction: stored.redaction };
+  const { sequence } = stored;
+  if (stored.details === undefined)
+    return refuse(
+      'DETAILS_NOT_EXPECTED',
+      `entry ${sequence} has no details that could be redacted`,
+    );
+  const decided = readDecision(decision, redactionSchema);
+  if (decided.outcome === 'refused') return decided;
+  const { statement } = decided;
+  if (statement.decidedBy !== operator || statement.signer !== signer.certificateId)
+    return refuse(
+      'REDACTION_DIFFERS',
+      `is decided by ${statement.decidedBy} for the instance ${statement.signer}; expected ` +
+        `decidedBy ${operator}, who calls, and signer ${signer.certificateId}, this instance`,
+    );
+  const redaction = { statement: signer.sign(statement), decision: decided.compact };
+  const read = readRedaction(redaction, { registryId, sequence });
+  if (read.outcome === 'refused') return read;
+  const outcome = await store.redactDetails(registryId, copy, stored, redaction);
+  if (outcome === 'redacted') return { outcome, redaction };
+  // Another redaction of the same entry came first.
+  const [now] = await store.entries(registryId, copy, { from: sequence, count: 1 });
+  if (now?.redaction === undefined)
+    throw new Error(
+      `entry ${sequence} of registry ${registryId} has neither details nor redaction`,
+    );
+  return { outcome: 'held', redaction: now.redaction };
+}
+
+/** Who brings commits. */
+export interface Bringing {
+  readonly caller: CertificateId;
+  readonly commits: readonly JudgedCommit[];
+}
+
+/**
+ * A redaction in a delivery by an instance of which nothing is known here: anybody could have made
+ * up its key. Undefined: there is none.
+ */
+export async function redactionByStranger(
+  store: LedgerStore,
+  head: Head | undefined,
+  { caller, commits }: Bringing,
+): Promise<Refused | undefined> {
+  const entries = commits.flatMap((commit) => commit.entries);
+  // Both signatures were checked when the commits were judged.
+  const signers = entries.flatMap(({ redaction }) =>
+    redaction === undefined ? [] : [(payloadOf(redaction.statement) as Redaction).signer],
+  );
+  for (const signer of new Set(signers)) {
+    if (signer === caller || head?.everPeers.includes(signer) === true) continue;
+    if ((await store.certificate(signer)) !== undefined) continue;
+    return refuse(
+      'SIGNER_NO_PEER',
+      `${signer}, who redacted details, is not known here; introduce it with ` +
+        'POST /v1/certificates, and the delivery will come again',
+    );
+  }
+  return undefined;
+}

@@ -1,0 +1,340 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { MemoryLedgerStore } from '../../shared/adapters/memory/memory-ledger-store.ts';
+import { RecordingEvents } from '../../shared/adapters/memory/recording-events.ts';
+import { conflictIdOf, conflictOf } from '../../shared/ledger/conflict.ts';
+import {
+  type CertificateId,
+  type Digest,
+  digestOf,
+  type Sequence,
+} from '../../shared/ledger/digest.ts';
+import type { Compact } from '../../shared/ledger/jws.ts';
+import { limits } from '../../shared/ledger/limits.ts';
+import { encodeTransaction } from '../../shared/ledger/transaction.ts';
+import type { Confirmation, OpenedConflict, StoredEntry } from '../../shared/registry/ports.ts';
+import {
+  conflictOpened,
+  type EventPlace,
+  entryAppended,
+  entryConfirmed,
+  publishEvents,
+  type RegistryEvent,
+} from '../../shared/registry/publish-events.ts';
+import { SALT, TestLedger, testPeers, testUuid, timeAfter } from '../builders.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+function vector(name: string): string {
+  return readFileSync(join(ROOT, 'test', 'vectors', name), 'utf8');
+}
+
+/** A ledger of three entries with a confirmation of the last one and a conflict, in a store. */
+async function publisher() {
+  const [lead, mirror] = testPeers(2);
+  if (lead === undefined || mirror === undefined) throw new Error('no peers');
+  const ledger = new TestLedger([lead, mirror]);
+  ledger.upload('plan-1');
+  ledger.upload('plan-2');
+  ledger.confirm(mirror);
+  const store = new MemoryLedgerStore();
+  await ledger.fill(store);
+  const { registryId } = ledger;
+  const conflict = forkAt(ledger, mirror);
+  await store.openConflict(conflict, ledger.head);
+  const events = new RecordingEvents();
+  return { ledger, registryId, mirror, conflict, store, events, instanceName: 'client' };
+}
+
+function forkAt({ registryId, head }: TestLedger, signer: ReturnType<typeof testPeers>[number]) {
+  const statement = conflictOf({
+    registryId,
+    signer: signer.certificateId,
+    kind: 'fork',
+    sequence: head.sequence,
+    accused: head.configuration.peers[0] ?? 'open',
+    digests: [head.digest, digestOf('another')],
+    evidence: [digestOf('evidence')],
+    detectedAt: timeAfter(60),
+  });
+  const conflictId = conflictIdOf(statement);
+  const recordedAt = timeAfter(61);
+  return { registryId, conflictId, statement: signer.sign(statement), recordedAt };
+}
+
+function entryAt(registryId: Digest, sequence: number): EventPlace {
+  return { kind: 'entry', registryId, copy: 1, sequence };
+}
+
+const published = { outcome: 'published' };
+
+describe('publishing', () => {
+  test('an entry, a confirmation and a conflict become one event each, under ids of their own', async () => {
+    const ports = await publisher();
+    const { registryId, conflict, ledger } = ports;
+    const signer = ports.mirror.certificateId;
+
+    const outcomes = await publishEvents(ports, [
+      entryAt(registryId, 2),
+      { kind: 'confirmation', registryId, signer, sequence: 3 },
+      { kind: 'conflict', registryId, conflictId: conflict.conflictId },
+    ]);
+
+    expect(outcomes).toEqual([published, published, published]);
+    expect(ports.events.published).toMatchObject([
+      { type: 'EntryAppended', id: ledger.entryAt(2).digest, instance: 'client', sequence: 2 },
+      { type: 'EntryConfirmed', id: `${ledger.head.digest}:${signer}`, sequence: 3 },
+      { type: 'ConflictOpened', id: conflict.conflictId, kind: 'fork', openConflicts: 1 },
+    ]);
+  });
+
+  test('what is published again has the id that it had, and says the same', async () => {
+    const ports = await publisher();
+
+    await publishEvents(ports, [entryAt(ports.registryId, 3)]);
+    await publishEvents(ports, [entryAt(ports.registryId, 3)]);
+
+    const [first, second] = ports.events.published;
+    expect(second).toEqual(first);
+  });
+
+  test('an event that the bus does not take fails alone', async () => {
+    const ports = await publisher();
+    ports.events.refuses = ({ sequence }) => (sequence === 2 ? 'ThrottlingException' : undefined);
+
+    const outcomes = await publishEvents(
+      ports,
+      [1, 2, 3].map((sequence) => entryAt(ports.registryId, sequence)),
+    );
+
+    const reason = 'the bus did not take it: ThrottlingException';
+    expect(outcomes).toEqual([published, { outcome: 'failed', reason }, published]);
+    expect(ports.events.published.map(({ sequence }) => sequence)).toEqual([1, 3]);
+  });
+
+  test('an item that is not in the store fails, and keeps no other from being published', async () => {
+    const ports = await publisher();
+    const { registryId } = ports;
+    const signer = ports.mirror.certificateId;
+
+    const outcomes = await publishEvents(ports, [
+      entryAt(registryId, 4),
+      entryAt(registryId, 1),
+      { kind: 'confirmation', registryId, signer, sequence: 2 },
+      { kind: 'conflict', registryId, conflictId: digestOf('no conflict') },
+      entryAt(registryId, 3),
+    ]);
+
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual([
+      'failed',
+      'published',
+      'failed',
+      'failed',
+      'published',
+    ]);
+    for (const outcome of outcomes)
+      if (outcome.outcome === 'failed') expect(outcome.reason).toMatch(/ is not in the store$/);
+    expect(ports.events.published.map(({ sequence }) => sequence)).toEqual([1, 3]);
+  });
+
+  test('a store that does not answer for one item keeps no other from being published', async () => {
+    const ports = await publisher();
+    const { store } = ports;
+    const entries: typeof store.entries = (registryId, copy, range) =>
+      range.from === 1
+        ? Promise.reject(new Error('the transaction is not there yet'))
+        : store.entries(registryId, copy, range);
+
+    const outcomes = await publishEvents(
+      {
+        ...ports,
+        store: {
+          entries,
+          firstConfirmationCovering: store.firstConfirmationCovering.bind(store),
+          conflicts: store.conflicts.bind(store),
+          head: store.head.bind(store),
+        },
+      },
+      [1, 2].map((sequence) => entryAt(ports.registryId, sequence)),
+    );
+
+    expect(outcomes).toEqual([
+      { outcome: 'failed', reason: 'the transaction is not there yet' },
+      published,
+    ]);
+  });
+
+  test('as many places as a batch of the stream has are all published, in their order', async () => {
+    const ports = await publisher();
+    const places = Array.from({ length: 100 }, (_, index) =>
+      entryAt(ports.registryId, (index % 3) + 1),
+    );
+
+    const outcomes = await publishEvents(ports, places);
+
+    expect(outcomes).toEqual(places.map(() => published));
+    expect(ports.events.published.map(({ sequence }) => sequence)).toEqual(
+      places.map((_, index) => (index % 3) + 1),
+    );
+  });
+});
+
+const registryId = digestOf('a registry');
+const lead = digestOf('the lead') as string as CertificateId;
+
+/** An entry that records the draft, in the form of the store. */
+function storedWith(draft: Parameters<typeof encodeTransaction>[0], details: object): StoredEntry {
+  const encoded = encodeTransaction(draft, { salt: SALT, ...details });
+  const entry = Buffer.from(
+    JSON.stringify({
+      backlinks: [],
+      format: 'registry/entry/v1',
+      lead,
+      registryId,
+      resolves: [],
+      sequence: 7,
+      timestamp: timeAfter(7),
+      transactionDigest: digestOf(encoded.transaction),
+    }),
+  );
+  return {
+    sequence: 7 as Sequence,
+    digest: digestOf(entry),
+    entry,
+    transactionId: draft.transactionId,
+    transaction: encoded.transaction,
+    ...(encoded.details === undefined ? {} : { details: encoded.details }),
+  };
+}
+
+const requestSignature = {
+  type: 'request-signature',
+  transactionId: testUuid(1),
+  documentId: 'plan-1',
+  version: 2,
+  requestId: testUuid(2),
+  purpose: 'approval',
+  publicKey: { crv: 'Ed25519', kty: 'OKP', x: 'dGhpcyBpcyBhIHB1YmxpYyBrZXk' },
+} as const;
+
+describe('the meaning of an item', () => {
+  test('an entry is told by the ids of its transaction, whatever type that has', () => {
+    const stored = storedWith(requestSignature, { signer: 'Erika Musterfrau' });
+
+    expect(entryAppended('client', registryId, stored)).toEqual({
+      format: 'registry/event/v1',
+      type: 'EntryAppended',
+      id: stored.digest,
+      instance: 'client',
+      registryId,
+      sequence: 7,
+      digest: stored.digest,
+      transactionId: testUuid(1),
+      transactionType: 'request-signature',
+      documentId: 'plan-1',
+      version: 2,
+      requestId: testUuid(2),
+      timestamp: timeAfter(7),
+      lead,
+    });
+  });
+
+  test('no event has anything of the details', () => {
+    const details = { signer: 'Erika Musterfrau', note: 'bis Freitag' };
+
+    const event = entryAppended('client', registryId, storedWith(requestSignature, details));
+
+    expect(JSON.stringify(event)).not.toMatch(/Erika|Freitag|salt|details/i);
+  });
+
+  test('an entry whose bytes changed in the store is no event', async () => {
+    const { ledger } = await publisher();
+    const [second, third] = [ledger.entryAt(2), ledger.entryAt(3)];
+
+    for (const changes of [
+      { entry: third.entry },
+      { transaction: third.transaction },
+      { entry: Buffer.from('{}') },
+      { transaction: Buffer.from('{}') },
+    ])
+      expect(() => entryAppended('client', ledger.registryId, { ...second, ...changes })).toThrow(
+        `entry 2 of registry ${ledger.registryId} was damaged in the store`,
+      );
+  });
+
+  test('a conflict whose statement is another one is no event', async () => {
+    const { conflict } = await publisher();
+    const other = { ...conflict, conflictId: digestOf('another conflict') };
+
+    expect(() => conflictOpened('client', other, 1)).toThrow(/was damaged in the store/);
+  });
+
+  test('an event at the limits of all its members has less than 2 KiB', () => {
+    const documentId = 'x'.repeat(limits.identifierCharactersMax);
+    const version = Number.MAX_SAFE_INTEGER;
+    const stored = storedWith({ ...requestSignature, documentId, version }, { signer: 'x' });
+
+    const event = entryAppended('x'.repeat(30), registryId, stored);
+
+    expect(event.documentId).toBe(documentId);
+    expect(Buffer.byteLength(JSON.stringify(event))).toBeLessThan(2048);
+  });
+});
+
+describe('docs/events.md', () => {
+  const page = readFileSync(join(ROOT, 'docs', 'events.md'), 'utf8');
+  const shown = [...page.matchAll(/^```json\n([\s\S]*?)\n```$/gm)]
+    .map(([, json = '']) => JSON.parse(json))
+    .filter((value) => value.format !== undefined);
+
+  /** The events of the frozen vectors: an entry, a confirmation and a conflict of one registry. */
+  function eventsOfVectors(): RegistryEvent[] {
+    const [, , , transaction = '', , entry = ''] = vector('ledger.jsonl').split('\n');
+    const statements: { kind: string; compact: Compact; payload: string }[] = JSON.parse(
+      vector('statements.json'),
+    );
+    const said = (kind: string) => {
+      const found = statements.find((each) => each.kind === kind);
+      return { statement: found?.compact, ...JSON.parse(found?.payload ?? '') };
+    };
+    const confirmation: Confirmation = said('confirmation');
+    const conflict: OpenedConflict = {
+      ...said('conflict'),
+      conflictId: conflictIdOf(said('conflict')),
+    };
+    const { registryId: recordedIn, sequence } = JSON.parse(entry);
+    const stored: StoredEntry = {
+      sequence,
+      entry: Buffer.from(entry),
+      digest: digestOf(entry),
+      transactionId: JSON.parse(transaction).transactionId,
+      transaction: Buffer.from(transaction),
+    };
+    return [
+      entryAppended('client', recordedIn, stored),
+      entryConfirmed('client', recordedIn, confirmation),
+      conflictOpened('client', conflict, 1),
+    ];
+  }
+
+  test('shows the events of the frozen vectors, exactly as they are published', () => {
+    expect(shown.map((each) => JSON.stringify(each))).toEqual(
+      eventsOfVectors().map((each) => JSON.stringify(each)),
+    );
+  });
+
+  test('explains every member of every event', () => {
+    const rows = [...page.matchAll(/^\| ((?:`\w+`(?:, )?)+) \|/gm)].flatMap(([, names = '']) =>
+      [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name),
+    );
+    const request = entryAppended(
+      'client',
+      registryId,
+      storedWith(requestSignature, { signer: 'x' }),
+    );
+    const members = new Set([request, ...eventsOfVectors()].flatMap((each) => Object.keys(each)));
+
+    expect([...new Set(rows)].sort()).toEqual([...members].sort());
+  });
+});
