@@ -3,6 +3,7 @@ import { appendOne } from './append-one.ts';
 import type { Bench } from './bench.ts';
 import { catchUp } from './catch-up.ts';
 import { deadMirror } from './dead-mirror.ts';
+import { receipts } from './receipts.ts';
 import { verifyMemory } from './verify-memory.ts';
 import { verifySpeed } from './verify-speed.ts';
 
@@ -10,6 +11,7 @@ import { verifySpeed } from './verify-speed.ts';
 export const benches: readonly Bench[] = [
   verifySpeed,
   verifyMemory,
+  receipts,
   appendOne,
   appendArray,
   appendConcurrent,
