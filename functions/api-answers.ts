@@ -1,12 +1,49 @@
 import type { Instance } from '../shared/adapters/aws/instance.ts';
+import type { OperationHandler } from '../shared/http/operation.ts';
+import type { operations } from '../shared/http/operations.ts';
 import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
 import { readCertificate } from '../shared/ledger/certificate.ts';
-import type { CertificateId } from '../shared/ledger/digest.ts';
-import type { AppendOutcome } from '../shared/registry/append.ts';
+import type { CertificateId, Digest, RegistryId } from '../shared/ledger/digest.ts';
+import { payloadOf } from '../shared/ledger/jws.ts';
+import type { SignedRedaction } from '../shared/ledger/redaction.ts';
+import type { Redaction } from '../shared/ledger/resolution.ts';
+import type { Appender, AppendOutcome } from '../shared/registry/append.ts';
 import type { AppendResult } from '../shared/registry/append-result.ts';
-import type { StoredEntry } from '../shared/registry/ports.ts';
+import type { Head, StoredEntry } from '../shared/registry/ports.ts';
 
 /** Outcomes of the registry's verbs as answers over HTTP. */
+
+/** The handler of one operation, by its operationId. */
+export type Handler<Id extends keyof typeof operations> = OperationHandler<
+  Instance,
+  (typeof operations)[Id]
+>;
+
+/** The appender of the instance as it is now. */
+export type AppenderOf = (instance: Instance) => Appender;
+
+/** What every request about one registry has. */
+export interface HeadRequest {
+  readonly instance: Instance;
+  readonly parameters: { readonly registryId: RegistryId };
+}
+
+/** Answers from the registry's head, or that there is no such registry here. */
+export async function withHead(
+  { instance, parameters }: HeadRequest,
+  respond: (head: Head) => Promise<HttpResponse>,
+): Promise<HttpResponse> {
+  const head = await instance.store.head(parameters.registryId);
+  return head === undefined ? registryUnknown() : respond(head);
+}
+
+/** Whether the instance has the bytes of a version. */
+export async function holds(
+  { blobs }: Instance,
+  { contentDigest, size }: { readonly contentDigest: Digest; readonly size: number },
+): Promise<boolean> {
+  return (await blobs.sizeOf(contentDigest)) === size;
+}
 
 /** An entry with all that belongs to it; canonical encoding of each member gives its bytes. */
 export function entryBody(stored: StoredEntry) {
@@ -16,8 +53,15 @@ export function entryBody(stored: StoredEntry) {
     entry: jsonOf(stored.entry),
     transaction: jsonOf(stored.transaction),
     ...(stored.details === undefined ? {} : { details: jsonOf(stored.details) }),
+    ...(stored.redaction === undefined ? {} : { redaction: redactionBody(stored.redaction) }),
     ...(stored.checkpoint === undefined ? {} : { checkpoint: stored.checkpoint }),
   };
+}
+
+/** Both signatures, and what they say: they were verified before they were stored. */
+export function redactionBody({ statement, decision }: SignedRedaction) {
+  const { decidedBy, reason, signer } = payloadOf(statement) as Redaction;
+  return { decidedBy, decision, reason, signer, statement };
 }
 
 /** Stored bytes were parsed before they were stored. */

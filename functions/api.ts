@@ -1,65 +1,69 @@
 import type { Instance, OpenInstance } from '../shared/adapters/aws/instance.ts';
 import { logLine } from '../shared/adapters/aws/log-line.ts';
-import type { CallerRole } from '../shared/http/caller.ts';
 import { type HttpHandler, httpHandler, type Log } from '../shared/http/http-stack.ts';
+import type { OperationHandlers } from '../shared/http/operation.ts';
+import { operationRoutes } from '../shared/http/operation-route.ts';
+import { operations } from '../shared/http/operations.ts';
 import type { Route } from '../shared/http/routes.ts';
-import {
-  listConflicts,
-  listEntries,
-  listRegistries,
-  readAppendResult,
-  readConfirmations,
-  readContent,
-  readDocument,
-  readInstance,
-  readOneEntry,
-  readPeerCertificate,
-  readRegistry,
-  readVersion,
-} from './api-read.ts';
-import {
-  appenders,
-  appendTransactions,
-  createRegistry,
-  introduceInstance,
-  requestUpload,
-} from './api-write.ts';
+import { Appender } from '../shared/registry/append.ts';
+import * as documents from './api-documents.ts';
+import * as entries from './api-entries.ts';
+import * as instance from './api-instance.ts';
+import * as registries from './api-registries.ts';
+import * as signatures from './api-signatures.ts';
+import { keepingOwnCertificate } from './own-certificate.ts';
 
-const WRITERS: readonly CallerRole[] = ['application'];
-const READERS: readonly CallerRole[] = ['application', 'operator', 'auditor'];
-const INTRODUCERS: readonly CallerRole[] = ['application', 'operator'];
+/** One appender a process and key, so that concurrent requests share commits. */
+function appenders(): (instance: Instance) => Appender {
+  let current: { readonly signer: Instance['signer']; readonly appender: Appender } | undefined;
+  return (given) => {
+    if (current?.signer !== given.signer)
+      current = { signer: given.signer, appender: new Appender(given) };
+    return current.appender;
+  };
+}
 
-const REGISTRY = '/v1/registries/{registryId}';
-const VERSION = `${REGISTRY}/documents/{documentId}/versions/{version}`;
+/** Every operation has its handler here, by its operationId. */
+function handlers(): OperationHandlers<Instance, typeof operations> {
+  const appenderOf = appenders();
+  return {
+    readDescription: instance.readDescription,
+    readInstance: instance.readInstance,
+    requestUpload: instance.requestUpload,
+    findContent: instance.findContent,
+    introduceInstance: instance.introduceInstance,
+    readCertificate: instance.readPeerCertificate,
+    createRegistry: registries.createRegistry(appenderOf),
+    listRegistries: registries.listRegistries,
+    readRegistry: registries.readRegistry,
+    listConflicts: registries.listConflicts,
+    appendTransactions: registries.appendTransactions(appenderOf),
+    readTransaction: registries.readTransaction,
+    listEntries: entries.listEntries,
+    readEntry: entries.readEntry,
+    readConfirmations: entries.readConfirmations,
+    readReceipt: entries.readReceipt,
+    redactDetails: entries.redactDetails,
+    listConfirmations: entries.listConfirmations,
+    listCheckpoints: entries.listCheckpoints,
+    listDocuments: documents.listDocuments,
+    readDocument: documents.readDocument,
+    listVersions: documents.listVersions,
+    readVersion: documents.readVersion,
+    readContent: documents.readContent,
+    listSignatureRequests: signatures.listSignatureRequests,
+    readSignatureRequest: signatures.readSignatureRequest,
+    readSigningInput: signatures.readSigningInput,
+    giveSignature: signatures.giveSignature(appenderOf),
+  };
+}
 
 /** What applications, operators and auditors can call. */
 export function apiRoutes(): readonly Route<HttpHandler<Instance>>[] {
-  const appenderOf = appenders();
-  const read = (path: string, handler: HttpHandler<Instance>) =>
-    ({ method: 'GET', path, roles: READERS, handler }) as const;
-  const write = (path: string, handler: HttpHandler<Instance>, roles = WRITERS) =>
-    ({ method: 'POST', path, roles, handler }) as const;
-  return [
-    write('/v1/registries', createRegistry(appenderOf)),
-    write(`${REGISTRY}/transactions`, appendTransactions(appenderOf)),
-    write('/v1/uploads', requestUpload),
-    write('/v1/certificates', introduceInstance, INTRODUCERS),
-    read('/v1/instance', readInstance),
-    read('/v1/registries', listRegistries),
-    read(REGISTRY, readRegistry),
-    read(`${REGISTRY}/entries`, listEntries),
-    read(`${REGISTRY}/entries/{sequence}`, readOneEntry),
-    read(`${REGISTRY}/entries/{sequence}/confirmations`, readConfirmations),
-    read(`${REGISTRY}/transactions/{transactionId}`, readAppendResult),
-    read(`${REGISTRY}/documents/{documentId}`, readDocument),
-    read(VERSION, readVersion),
-    read(`${VERSION}/content`, readContent),
-    read(`${REGISTRY}/conflicts`, listConflicts),
-    read('/v1/certificates/{certificateId}', readPeerCertificate),
-  ];
+  return operationRoutes(operations, handlers());
 }
 
 /** The function behind the gateway's default route. */
 export function createApi(open: OpenInstance, log: Log = logLine) {
-  return httpHandler(open, apiRoutes(), log);
+  return httpHandler(keepingOwnCertificate(open), apiRoutes(), log);
 }

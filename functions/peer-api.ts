@@ -18,7 +18,8 @@ import type { Head } from '../shared/registry/ports.ts';
 import { receiveStatements } from '../shared/registry/receive-statements.ts';
 import { isInSwarm, receiveDelivery } from '../shared/registry/replicate.ts';
 import { inConflict, registryUnknown } from './api-answers.ts';
-import { readPeerCertificate } from './api-read.ts';
+import { certificateAnswer } from './api-instance.ts';
+import { keepingOwnCertificate } from './own-certificate.ts';
 
 type Handler = HttpHandler<Instance>;
 type Request = HttpRequest<Instance>;
@@ -39,13 +40,13 @@ export function peerRoutes(): readonly Route<Handler>[] {
     get('/head', inSwarm(stateHead)),
     get('/contents/{contentDigest}', inSwarm(addressContent)),
     get('/configuration', inSwarm(stateConfiguration)),
-    get('/certificates/{certificateId}', inSwarm(readPeerCertificate)),
+    get('/certificates/{certificateId}', inSwarm(giveCertificate)),
   ];
 }
 
 /** The function behind the gateway's routes for peers. */
 export function createPeerApi(open: OpenInstance, log: Log = logLine) {
-  return httpHandler(open, peerRoutes(), log);
+  return httpHandler(keepingOwnCertificate(open), peerRoutes(), log);
 }
 
 /** Refuses every caller that never was a peer of this registry, before anything is read. */
@@ -205,6 +206,9 @@ const addressContent: Handler = async ({ instance, parameters }) => {
   const { url } = await instance.blobs.downloadUrl(contentDigest);
   return answer(200, { url, size: held });
 };
+
+const giveCertificate: Handler = ({ instance, parameters }) =>
+  certificateAnswer(instance, parameters['certificateId'] ?? '');
 
 const stateConfiguration: Handler = (request) =>
   withHead(request, async (head) =>

@@ -118,5 +118,11 @@ export const fanOutPrefixes = ['HEAD#', 'LOGHEAD#'] as const;
  */
 export const publishPrefixes = ['ENTRY#', 'CONFIRMATION#', 'CONFLICT#'] as const;
 
+/** What a redaction may change: of a transaction's item, these attributes and nothing else. */
+export const redactable = {
+  prefix: 'TRANSACTION#',
+  attributes: ['details', 'redaction'],
+} as const;
+
 /** Prefixes of all that events are made of: also an entry's transaction, and the head. */
-export const publishReadPrefixes = [...publishPrefixes, 'TRANSACTION#', 'HEAD#'] as const;
+export const publishReadPrefixes = [...publishPrefixes, redactable.prefix, 'HEAD#'] as const;

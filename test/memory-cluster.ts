@@ -11,6 +11,7 @@ import { MemoryLedgerStore } from '../shared/adapters/memory/memory-ledger-store
 import { MemoryOutbox, type Poke } from '../shared/adapters/memory/memory-outbox.ts';
 import { RecordingAlarms } from '../shared/adapters/memory/recording-alarms.ts';
 import { systemRandom } from '../shared/adapters/system.ts';
+import type { GatewayResponse } from '../shared/http/http-stack.ts';
 import { encodeCanonical } from '../shared/ledger/canonical.ts';
 import { type CertificateId, digestOf, type RegistryId } from '../shared/ledger/digest.ts';
 import { encodeTransaction } from '../shared/ledger/transaction.ts';
@@ -231,9 +232,19 @@ export class MemoryInstance {
     body?: Uint8Array,
     pem: string | undefined = this.application.certificatePem,
   ): Promise<ApiAnswer> {
-    const event = httpEvent(pem, method, path, body);
+    const answer = await this.exchange(method, path, { pem, ...(body && { body }) });
+    const { status, headers, bytes } = answer;
+    const text = bytes.toString('utf8');
+    return { status, headers, body: text === '' ? undefined : JSON.parse(text) };
+  }
+
+  /** A call with all that HTTP has; `headers` by name in lower case. */
+  async exchange(method: string, path: string, given: Exchange = {}): Promise<RawAnswer> {
+    const { pem = this.application.certificatePem, headers = {}, body } = given;
+    const event = { ...httpEvent(pem, method, path, body), headers };
     const answer = await this.#api(event, context);
-    return { status: answer.statusCode, headers: answer.headers, body: JSON.parse(answer.body) };
+    const bytes = Buffer.from(answer.body, answer.isBase64Encoded === true ? 'base64' : 'utf8');
+    return { status: answer.statusCode, headers: answer.headers, bytes };
   }
 
   /** Wakes what is due and carries out every poke once; how many there were. */
@@ -324,10 +335,20 @@ export interface ApiAnswer {
   readonly body: any;
 }
 
-type Invoke = (
-  event: unknown,
-  context: unknown,
-) => Promise<{ statusCode: number; headers: Record<string, string>; body: string }>;
+export interface Exchange {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  /** Of the application unless given. */
+  readonly pem?: string;
+}
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: Buffer;
+}
+
+type Invoke = (event: unknown, context: unknown) => Promise<GatewayResponse>;
 
 const context = { getRemainingTimeInMillis: () => 30_000 };
 
@@ -375,6 +396,7 @@ function configOf(cluster: MemoryCluster, instanceName: string) {
     bucketName: 'memory',
     deliveryQueueUrl: 'memory',
     fetchQueueUrl: 'memory',
+    eventBusName: 'memory',
     keySecretArn: 'memory',
     clusterCaPem: cluster.authority.certificatePem,
     denied: new Set<string>(),

@@ -7,7 +7,13 @@ import type { EventBus } from 'aws-cdk-lib/aws-events';
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
-import { fanOutPrefixes, listsIndex, publishReadPrefixes } from '../../shared/config.ts';
+import {
+  fanOutPrefixes,
+  listsIndex,
+  publishReadPrefixes,
+  redactable,
+  tableKey,
+} from '../../shared/config.ts';
 
 const OBJECT_PREFIXES = ['documents/*', 'evidence/*'];
 
@@ -32,6 +38,22 @@ export function grantTableWrites(grantee: IGrantable, table: Table): void {
       actions: ['dynamodb:UpdateItem'],
       resources: [table.tableArn],
       conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': rewritten } },
+    }),
+  );
+}
+
+/** To take the details of a transaction out, and put their redaction there: nothing else of it. */
+export function grantRedaction(grantee: IGrantable, table: Table): void {
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['dynamodb:UpdateItem'],
+      resources: [table.tableArn],
+      conditions: {
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [`${redactable.prefix}*`] },
+        'ForAllValues:StringEquals': {
+          'dynamodb:Attributes': [tableKey.partition, tableKey.sort, ...redactable.attributes],
+        },
+      },
     }),
   );
 }

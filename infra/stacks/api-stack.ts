@@ -22,6 +22,7 @@ import {
   grantListReads,
   grantObjects,
   grantPokes,
+  grantRedaction,
   grantTableReads,
   grantTableWrites,
 } from '../constructs/grants.ts';
@@ -66,6 +67,7 @@ export class ApiStack extends Stack {
     const peerApi = this.apiFunction('PeerApi', 'peer-api', props);
     this.functions = [api, peerApi];
     grantListReads(api, props.storage.table);
+    grantRedaction(api, props.storage.table);
 
     const httpApi = new HttpApi(this, 'HttpApi', {
       apiName: `registry-${props.instance.name}`,

@@ -17,17 +17,20 @@ export interface Caller {
   readonly pem: string;
 }
 
-export type CallerRefusalCode =
-  | 'CLIENT_CERTIFICATE_MISSING'
-  | 'CLIENT_CERTIFICATE_MALFORMED'
-  | 'CLIENT_CERTIFICATE_WRONG_USAGE'
-  | 'CLIENT_CERTIFICATE_UNTRUSTED'
-  | 'CLIENT_CERTIFICATE_NOT_YET_VALID'
-  | 'CLIENT_CERTIFICATE_EXPIRED'
+export const callerRefusalCodes = [
+  'CLIENT_CERTIFICATE_MISSING',
+  'CLIENT_CERTIFICATE_MALFORMED',
+  'CLIENT_CERTIFICATE_WRONG_USAGE',
+  'CLIENT_CERTIFICATE_UNTRUSTED',
+  'CLIENT_CERTIFICATE_NOT_YET_VALID',
+  'CLIENT_CERTIFICATE_EXPIRED',
   /** On the deny list, whatever else it is. */
-  | 'CALLER_DENIED'
+  'CALLER_DENIED',
   /** A certificate of the cluster that the configuration gives no role. */
-  | 'CALLER_NOT_LISTED';
+  'CALLER_NOT_LISTED',
+] as const;
+
+export type CallerRefusalCode = (typeof callerRefusalCodes)[number];
 
 export interface RefusedCaller {
   readonly outcome: 'refused';

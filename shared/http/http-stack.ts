@@ -2,7 +2,7 @@ import middy, { type MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import type { Config } from '../config.ts';
 import { type Caller, identifyCaller } from './caller.ts';
-import { type HttpResponse, problem } from './problem.ts';
+import { type HttpResponse, PROBLEM_TYPE, problem } from './problem.ts';
 import { matchRoute, type Parameters, type Route } from './routes.ts';
 
 /**
@@ -23,6 +23,8 @@ export interface HttpRequest<Instance> {
   readonly caller: Caller;
   readonly parameters: Parameters;
   readonly query: Readonly<Record<string, string | undefined>>;
+  /** By name in lower case. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
   /** Exactly as received; empty without one. */
   readonly body: Uint8Array;
   readonly requestId: string;
@@ -34,6 +36,14 @@ export type HttpHandler<Instance> = (request: HttpRequest<Instance>) => Promise<
 export interface HttpInstance {
   readonly config: Config;
   readonly clock: { now(): number };
+}
+
+/** Answer of a function behind the gateway: payload format 2.0. */
+export interface GatewayResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly isBase64Encoded?: true;
 }
 
 /** One structured line: never bodies, keys or URLs. */
@@ -49,9 +59,9 @@ export function httpHandler<Instance extends HttpInstance>(
   routes: readonly Route<HttpHandler<Instance>>[],
   log: Log,
 ) {
-  return middy<HttpEvent, HttpResponse>()
+  return middy<HttpEvent, GatewayResponse>()
     .use(requestLine(log))
-    .handler((event: HttpEvent) => handle(open, routes, event));
+    .handler(async (event: HttpEvent) => gatewayResponse(event, await handle(open, routes, event)));
 }
 
 async function handle<Instance extends HttpInstance>(
@@ -77,6 +87,7 @@ async function handle<Instance extends HttpInstance>(
     caller,
     parameters,
     query: event.queryStringParameters ?? {},
+    headers: event.headers,
     body: bodyOf(event),
     requestId: event.requestContext.requestId,
   });
@@ -86,31 +97,39 @@ function bodyOf({ body, isBase64Encoded }: HttpEvent): Uint8Array {
   return Buffer.from(body ?? '', isBase64Encoded ? 'base64' : 'utf8');
 }
 
+/** The id of the request is in every answer: a problem names it inside as well. */
+function gatewayResponse(event: HttpEvent, response: HttpResponse): GatewayResponse {
+  const { requestId } = event.requestContext;
+  const { statusCode, body } = response;
+  const headers: Record<string, string> = { ...response.headers, 'x-request-id': requestId };
+  if (body === undefined) return { statusCode, headers, body: '' };
+  const type = headers['content-type'] ?? '';
+  if (body instanceof Uint8Array)
+    return type.startsWith('application/json')
+      ? { statusCode, headers, body: Buffer.from(body).toString('utf8') }
+      : { statusCode, headers, body: Buffer.from(body).toString('base64'), isBase64Encoded: true };
+  const value = type === PROBLEM_TYPE ? { ...body, requestId } : body;
+  return { statusCode, headers, body: JSON.stringify(value) };
+}
+
 /** One log line a request, and the answer to what nobody expected. */
-function requestLine(log: Log): MiddlewareObj<HttpEvent, HttpResponse> {
+function requestLine(log: Log): MiddlewareObj<HttpEvent, GatewayResponse> {
   const facts = (event: HttpEvent) => ({
     requestId: event.requestContext.requestId,
     method: event.requestContext.http.method,
     path: event.rawPath,
   });
   return {
-    after: (request) => {
-      const response = request.response;
+    after: ({ event, response }) => {
       if (response === null || response === undefined) return;
-      const { requestId } = request.event.requestContext;
-      log('info', 'request', { ...facts(request.event), status: response.statusCode });
-      const headers = { ...response.headers, 'x-request-id': requestId };
-      request.response = { ...response, headers };
+      log('info', 'request', { ...facts(event), status: response.statusCode });
     },
     onError: (request) => {
       const reason = request.error instanceof Error ? request.error.message : 'unknown';
       log('error', 'request failed', { ...facts(request.event), reason });
       const { requestId } = request.event.requestContext;
-      request.response = problem(
-        'INTERNAL',
-        `something unexpected happened; repeat the request, and name ${requestId} if it stays`,
-        { headers: { 'x-request-id': requestId } },
-      );
+      const detail = `something unexpected happened; repeat the request, and name ${requestId} if it stays`;
+      request.response = gatewayResponse(request.event, problem('INTERNAL', detail));
     },
   };
 }

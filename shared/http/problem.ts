@@ -1,32 +1,42 @@
-import type { RefusalCode } from '../ledger/errors.ts';
-import type { CallerRefusalCode } from './caller.ts';
+import { type RefusalCode, refusalCodes } from '../ledger/errors.ts';
+import { type CallerRefusalCode, callerRefusalCodes } from './caller.ts';
 
 /** The one table of errors over HTTP: RFC 9457 problem details with a closed list of codes. */
 
-type HttpCode =
-  | 'ROUTE_UNKNOWN'
-  | 'METHOD_NOT_ALLOWED'
-  | 'ROLE_NOT_ALLOWED'
-  | 'PARAMETER_INVALID'
-  | 'PEER_NOT_IN_SWARM'
-  | 'LEAD_NOT_ADMITTED'
-  | 'NOT_THE_LEAD'
-  | 'LEAD_NOT_RECONCILED'
-  | 'REGISTRY_IN_CONFLICT'
-  | 'REGISTRY_UNINVITED'
-  | 'ENTRY_UNKNOWN'
-  | 'TRANSACTION_UNKNOWN'
-  | 'DOCUMENT_UNKNOWN'
-  | 'CONTENT_NOT_HELD'
-  | 'CERTIFICATE_UNKNOWN'
-  | 'CERTIFICATE_REFUSED'
-  | 'DELIVERY_GAP'
-  | 'DELIVERY_MALFORMED'
-  | 'STATEMENT_AHEAD'
-  | 'BUSY'
-  | 'INTERNAL';
+/** What the rules of the ledger do not know of. */
+const httpCodes = [
+  'ROUTE_UNKNOWN',
+  'METHOD_NOT_ALLOWED',
+  'ROLE_NOT_ALLOWED',
+  'PARAMETER_INVALID',
+  'PEER_NOT_IN_SWARM',
+  'LEAD_NOT_ADMITTED',
+  'NOT_THE_LEAD',
+  'LEAD_NOT_RECONCILED',
+  'REGISTRY_IN_CONFLICT',
+  'REGISTRY_UNINVITED',
+  'ENTRY_UNKNOWN',
+  'TRANSACTION_UNKNOWN',
+  'DOCUMENT_UNKNOWN',
+  'SIGNATURE_REQUEST_UNKNOWN',
+  'CONTENT_NOT_HELD',
+  'CERTIFICATE_UNKNOWN',
+  'CERTIFICATE_REFUSED',
+  'DELIVERY_GAP',
+  'DELIVERY_MALFORMED',
+  'STATEMENT_AHEAD',
+  'BUSY',
+  'INTERNAL',
+] as const;
 
-export type ProblemCode = RefusalCode | CallerRefusalCode | HttpCode;
+export type ProblemCode = RefusalCode | CallerRefusalCode | (typeof httpCodes)[number];
+
+/** Every code that a problem can have. */
+export const problemCodes: readonly ProblemCode[] = [
+  ...refusalCodes,
+  ...callerRefusalCodes,
+  ...httpCodes,
+];
 
 /** Statuses that differ from the 400 of bad input; everything else is 400. */
 const STATUS: Partial<Record<ProblemCode, number>> = {
@@ -38,6 +48,7 @@ const STATUS: Partial<Record<ProblemCode, number>> = {
   ENTRY_UNKNOWN: 404,
   TRANSACTION_UNKNOWN: 404,
   DOCUMENT_UNKNOWN: 404,
+  SIGNATURE_REQUEST_UNKNOWN: 404,
   CONTENT_NOT_HELD: 404,
   CERTIFICATE_UNKNOWN: 404,
   ROLE_NOT_ALLOWED: 403,
@@ -46,6 +57,9 @@ const STATUS: Partial<Record<ProblemCode, number>> = {
   NOT_THE_LEAD: 421,
   TRANSACTION_ID_REUSED: 409,
   VERSION_NOT_NEXT: 409,
+  REQUEST_ID_REUSED: 409,
+  REQUEST_ALREADY_SIGNED: 409,
+  SIGNATURE_REPLAYED: 409,
   NEW_LEAD_BEHIND: 409,
   CONTENT_NOT_UPLOADED: 409,
   CONTENT_SIZE_DIFFERS: 409,
@@ -66,12 +80,16 @@ const RETRYABLE: ReadonlySet<ProblemCode> = new Set([
   'INTERNAL',
 ]);
 
-/** Answer of a function behind the gateway: payload format 2.0. */
+/** An answer, before it gets the gateway's form. */
 export interface HttpResponse {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  /** Bytes are sent as they are, any other value as JSON; absent: there is no body. */
+  readonly body?: unknown;
 }
+
+/** RFC 9457. */
+export const PROBLEM_TYPE = 'application/problem+json';
 
 export interface ProblemOptions {
   /** Further members, for example the lead behind a 421. */
@@ -79,13 +97,16 @@ export interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A problem as an answer. `detail` says what was wrong, what was expected and what to do. */
+/**
+ * A problem as an answer. `detail` says what was wrong, what was expected and what to do. The id of
+ * the request joins the members when the answer is sent.
+ */
 export function problem(
   code: ProblemCode,
   detail: string,
   { members = {}, headers = {} }: ProblemOptions = {},
 ): HttpResponse {
-  const status = statusOf(code);
+  const status = problemStatus(code);
   const body = {
     type: `urn:registry:problem:${code.toLowerCase().replaceAll('_', '-')}`,
     title: titleOf(code),
@@ -98,8 +119,8 @@ export function problem(
   const retry = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
   return {
     statusCode: status,
-    headers: { 'content-type': 'application/problem+json', ...SAFE_HEADERS, ...retry, ...headers },
-    body: JSON.stringify(body),
+    headers: { 'content-type': PROBLEM_TYPE, ...SAFE_HEADERS, ...retry, ...headers },
+    body,
   };
 }
 
@@ -109,7 +130,8 @@ export const SAFE_HEADERS = {
   'x-content-type-options': 'nosniff',
 } as const;
 
-function statusOf(code: ProblemCode): number {
+/** The HTTP status that goes with a code. */
+export function problemStatus(code: ProblemCode): number {
   if (code.startsWith('CLIENT_CERTIFICATE_') || code.startsWith('CALLER_')) return 403;
   return STATUS[code] ?? 400;
 }
@@ -128,6 +150,6 @@ export function answer(
   return {
     statusCode,
     headers: { 'content-type': 'application/json', ...SAFE_HEADERS, ...headers },
-    body: JSON.stringify(body),
+    body,
   };
 }

@@ -16,6 +16,9 @@ import {
 } from '../memory-cluster.ts';
 import { expectSound } from '../sound-ledger.ts';
 
+/** Of nothing that was ever recorded. */
+const uuid = '00000000-0000-4000-8000-000000000000';
+
 async function leading() {
   const cluster = new MemoryCluster();
   const client = await cluster.add('client');
@@ -33,6 +36,7 @@ function expectProblem(answer: ApiAnswer, status: number, code: string): void {
   const { type, title, detail } = answer.body;
   expect(type).toBe(`urn:registry:problem:${code.toLowerCase().replaceAll('_', '-')}`);
   expect(answer.body.status).toBe(status);
+  expect(answer.body.requestId).toBe(answer.headers['x-request-id']);
   expect(title).toMatch(/^[A-Z][a-z0-9 ]+$/);
   expect(detail.length).toBeGreaterThan(15);
 }
@@ -256,6 +260,9 @@ test('a transaction is answered 201, again 200 with the same body, with other co
 
   expect([first.status, again.status]).toEqual([201, 200]);
   expect(again.body).toEqual(first.body);
+  expect(Object.keys(again.headers).sort()).toEqual(Object.keys(first.headers).sort());
+  expect(again.headers['content-type']).toBe(first.headers['content-type']);
+  expect(again.headers).not.toHaveProperty('etag');
   expect(payloadOf(first.body.checkpoint)).toMatchObject({ sequence: 2, registryId });
   expectProblem(reused, 409, 'TRANSACTION_ID_REUSED');
   const kept = await client.call('GET', `${path}/${transactionId}`);
@@ -379,32 +386,25 @@ test('a caller on the deny list is refused whatever else it is', async () => {
 });
 
 test.each([
-  ['an id that is no digest', '/v1/registries/abc', 'REGISTRY_UNKNOWN', 404],
-  ['a registry that is not here', `/v1/registries/${'0'.repeat(64)}`, 'REGISTRY_UNKNOWN', 404],
-  ['an entry beyond the head', '{registry}/entries/2', 'ENTRY_UNKNOWN', 404],
-  ['entry 0', '{registry}/entries/0', 'ENTRY_UNKNOWN', 404],
-  ['an entry that is no number', '{registry}/entries/1e0', 'ENTRY_UNKNOWN', 404],
-  ['an unknown transaction', '{registry}/transactions/x', 'TRANSACTION_UNKNOWN', 404],
-  [
-    'a very long transaction id',
-    `{registry}/transactions/${'x'.repeat(3000)}`,
-    'TRANSACTION_UNKNOWN',
-    404,
-  ],
-  ['an unknown document', '{registry}/documents/A', 'DOCUMENT_UNKNOWN', 404],
-  ['an unknown version', '{registry}/documents/A/versions/1', 'DOCUMENT_UNKNOWN', 404],
+  ['a registry that is not here', `/v1/registries/${'0'.repeat(64)}`, 'REGISTRY_UNKNOWN'],
+  ['an entry beyond the head', '{registry}/entries/2', 'ENTRY_UNKNOWN'],
+  ['an entry by an unknown transaction', `{registry}/entries/${uuid}`, 'ENTRY_UNKNOWN'],
+  ['an unknown transaction', `{registry}/transactions/${uuid}`, 'TRANSACTION_UNKNOWN'],
+  ['an unknown document', '{registry}/documents/A', 'DOCUMENT_UNKNOWN'],
+  ['the versions of an unknown document', '{registry}/documents/A/versions', 'DOCUMENT_UNKNOWN'],
+  ['an unknown version', '{registry}/documents/A/versions/1', 'DOCUMENT_UNKNOWN'],
   [
     'content of an unknown version',
-    '{registry}/documents/A/versions/x/content',
+    '{registry}/documents/A/versions/1/content',
     'DOCUMENT_UNKNOWN',
-    404,
   ],
-  ['a page of 101', '{registry}/entries?limit=101', 'PARAMETER_INVALID', 400],
-  ['a page of none', '{registry}/entries?limit=0', 'PARAMETER_INVALID', 400],
-  ['a page after nothing', '{registry}/entries?after=-1', 'PARAMETER_INVALID', 400],
-  ['registries after what is no id', '/v1/registries?after=zzz', 'PARAMETER_INVALID', 400],
-  ['an unknown certificate', '/v1/certificates/abc', 'CERTIFICATE_UNKNOWN', 404],
-])('%s is a problem', async (_name, template, code, status) => {
+  [
+    'an unknown signature request',
+    `{registry}/signature-requests/${uuid}`,
+    'SIGNATURE_REQUEST_UNKNOWN',
+  ],
+  ['an unknown certificate', `/v1/certificates/${'0'.repeat(64)}`, 'CERTIFICATE_UNKNOWN'],
+])('%s is 404', async (_name, template, code) => {
   const { client, registryId } = await leading();
 
   const answer = await client.call(
@@ -412,29 +412,41 @@ test.each([
     template.replace('{registry}', `/v1/registries/${registryId}`),
   );
 
-  expectProblem(answer, status, code);
+  expectProblem(answer, 404, code);
 });
 
-test('a page of entries says where to go on', async () => {
+test.each([
+  ['/v1/registries/abc', 'registryId: expected a SHA-256 digest: 64 lower-case hex digits'],
+  ['{registry}/entries/0', 'entryId: expected a sequence from 1, or a transaction id'],
+  ['{registry}/entries/1e0', 'entryId: expected a sequence from 1, or a transaction id'],
+  ['{registry}/transactions/x', 'transactionId: expected a UUID in lower case'],
+  ['{registry}/transactions/{long}', 'transactionId: expected a UUID'],
+  ['{registry}/documents/%2F', 'documentId: expected letters, digits'],
+  ['{registry}/documents/{long}', 'documentId: '],
+  ['{registry}/documents/A/versions/x', 'version: expected a version number from 1'],
+  ['{registry}/documents/A/versions/0', 'version: expected a version number from 1'],
+  ['{registry}/entries?limit=101', 'limit: expected 1 to 100'],
+  ['{registry}/entries?limit=0', 'limit: expected 1 to 100'],
+  ['{registry}/entries?limit=', 'limit: expected 1 to 100'],
+  ['{registry}/entries?limit=1,2', 'limit: expected 1 to 100'],
+  ['{registry}/entries?after=1', 'after: there is no such query parameter here; expected: limit'],
+  ['{registry}?toString=1', 'toString: there is no such query parameter here; expected: none'],
+  ['{registry}?limit=1', 'limit: there is no such query parameter here; expected: none'],
+  ['{registry}/signature-requests?status=late', 'status: '],
+  ['/v1/certificates/abc', 'certificateId: expected a certificate id'],
+  ['/v1/contents/abc', 'contentDigest: expected a SHA-256 digest'],
+])('%s is refused with the member and what was expected', async (template, detail) => {
   const { client, registryId } = await leading();
-  for (let n = 0; n < 4; n += 1) await client.record(registryId, `D${n}`);
 
-  const pages: number[][] = [];
-  let after = '0';
-  for (;;) {
-    const { body } = await client.call(
-      'GET',
-      `/v1/registries/${registryId}/entries?limit=3&after=${after}`,
-    );
-    pages.push(body.entries.map(({ sequence }: { sequence: number }) => sequence));
-    if (body.next === undefined) break;
-    after = body.next;
-  }
+  const answer = await client.call(
+    'GET',
+    template
+      .replace('{registry}', `/v1/registries/${registryId}`)
+      .replace('{long}', 'x'.repeat(3000)),
+  );
 
-  expect(pages).toEqual([
-    [1, 2, 3],
-    [4, 5],
-  ]);
+  expectProblem(answer, 400, 'PARAMETER_INVALID');
+  expect(answer.body.detail).toContain(detail);
 });
 
 describe('bodies that nobody hashes', () => {

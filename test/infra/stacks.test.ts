@@ -61,13 +61,25 @@ describe('permissions', () => {
     ]);
   });
 
-  test('only heads may be updated, never an entry', () => {
+  test('only heads may be updated, never an entry, and of a transaction its details alone', () => {
     const updates = [client.replication, client.api]
       .flatMap(allowed)
       .filter((statement) => actionsOf([statement]).includes('dynamodb:UpdateItem'));
+    const redacting = updates.filter((each) => JSON.stringify(each).includes('TRANSACTION#'));
 
-    expect(updates).toHaveLength(4);
-    for (const statement of updates)
+    expect(redacting).toMatchObject([
+      {
+        Action: 'dynamodb:UpdateItem',
+        Condition: {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['TRANSACTION#*'] },
+          'ForAllValues:StringEquals': {
+            'dynamodb:Attributes': ['pk', 'sk', 'details', 'redaction'],
+          },
+        },
+      },
+    ]);
+    expect(updates).toHaveLength(5);
+    for (const statement of updates.filter((each) => !redacting.includes(each)))
       expect(statement).toMatchObject({
         Action: 'dynamodb:UpdateItem',
         Condition: {

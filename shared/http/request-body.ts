@@ -1,22 +1,41 @@
-import type * as z from 'zod';
-import { encodeCanonical, parseCanonical } from '../shared/ledger/canonical.ts';
-import { type Refused, refuse } from '../shared/ledger/errors.ts';
-import { limits } from '../shared/ledger/limits.ts';
-import { type Validated, validate } from '../shared/ledger/schema.ts';
-import { checkDetails, readTransaction } from '../shared/ledger/transaction.ts';
-import type { Proposal } from '../shared/registry/commit-plan.ts';
+import * as z from 'zod';
+import { encodeCanonical, parseCanonical } from '../ledger/canonical.ts';
+import { type Refused, refuse } from '../ledger/errors.ts';
+import { limits } from '../ledger/limits.ts';
+import { type Validated, validate } from '../ledger/schema.ts';
+import { checkDetails, readTransaction, transactionSchema } from '../ledger/transaction.ts';
+import type { Proposal } from '../registry/commit-plan.ts';
+import type { RequestBody } from './operation.ts';
+import { JSON_PROBLEMS, TRANSACTION_PROBLEMS } from './problem-groups.ts';
+import { detailsSchema, named } from './schema-names.ts';
 
-/** Bodies that applications send: canonical JSON, so that what is hashed is what was sent. */
+/** Bodies that applications send. */
 
 /** The envelope around the transactions. */
 const ENVELOPE_BYTES_MAX = 4096;
 
-export type ReadProposals =
-  | { readonly outcome: 'read'; readonly proposals: readonly Proposal[] }
-  | Refused;
+const transactionsSchema = named(
+  'Transactions',
+  'Appended together, in order, all or none. The body is canonical JSON (RFC 8785).',
+  () => {
+    const details = detailsSchema.exactOptional();
+    const proposal = z.strictObject({ details, transaction: transactionSchema });
+    return z.strictObject({
+      transactions: z.array(proposal).min(1).max(limits.commitEntriesMax),
+    });
+  },
+);
+
+/** Transactions: canonical, so that what is hashed is what was sent. */
+export const transactionsBody: RequestBody<readonly Proposal[]> = {
+  description: 'Canonical JSON (RFC 8785): what is hashed is what was sent.',
+  schema: transactionsSchema,
+  read: readProposals,
+  problems: TRANSACTION_PROBLEMS,
+};
 
 /** Reads `{"transactions":[{"details":{…},"transaction":{…}}]}`, 1 to 24 of them. */
-export function readProposals(body: Uint8Array): ReadProposals {
+function readProposals(body: Uint8Array): Validated<readonly Proposal[]> {
   const parsed = parseCanonical(body, limits.appendBytesMax + ENVELOPE_BYTES_MAX);
   if (parsed.outcome === 'refused') return parsed;
   const items = itemsOf(parsed.value);
@@ -33,7 +52,7 @@ export function readProposals(body: Uint8Array): ReadProposals {
       return { ...read, detail: `transactions.${index}: ${read.detail}` };
     proposals.push(read.proposal);
   }
-  return { outcome: 'read', proposals };
+  return { outcome: 'valid', value: proposals };
 }
 
 interface Item {
@@ -76,7 +95,16 @@ function readProposal(
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** A body that nobody hashes: plain JSON that fits the schema. */
-export function readJson<Schema extends z.ZodType>(
+export function jsonBody<Schema extends z.ZodType>(
+  schema: Schema,
+  description: string,
+  example: z.input<Schema>,
+): RequestBody<z.output<Schema>> {
+  const read = (body: Uint8Array) => readJson(schema, body);
+  return { description, schema, read, problems: JSON_PROBLEMS, example };
+}
+
+function readJson<Schema extends z.ZodType>(
   schema: Schema,
   body: Uint8Array,
 ): Validated<z.output<Schema>> {

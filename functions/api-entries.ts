@@ -1,0 +1,129 @@
+import type { EntryId } from '../shared/http/path-parameters.ts';
+import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
+import { limits } from '../shared/ledger/limits.ts';
+import { type TransactionItem, transactionKey } from '../shared/ledger/state.ts';
+import { issueReceipt } from '../shared/registry/issue-receipt.ts';
+import type { Head, LedgerStore, StoredEntry } from '../shared/registry/ports.ts';
+import { entryConfirmations } from '../shared/registry/read.ts';
+import * as checkpoints from '../shared/registry/read-checkpoints.ts';
+import * as table from '../shared/registry/read-confirmations.ts';
+import * as redaction from '../shared/registry/redact.ts';
+import {
+  entryBody,
+  type Handler,
+  type HeadRequest,
+  redactionBody,
+  withHead,
+} from './api-answers.ts';
+
+export const listEntries: Handler<'listEntries'> = (request) =>
+  withHead(request, async ({ registryId, copy, sequence }) => {
+    const { after = 0, count: asked } = request.page;
+    const count = Math.min(asked, Math.max(0, sequence - after));
+    const range = { from: after + 1, count };
+    const stored = count === 0 ? [] : await request.instance.store.entries(registryId, copy, range);
+    const entries = withinBytes(stored);
+    const last = entries.at(-1)?.sequence ?? sequence;
+    const next = last < sequence ? last : undefined;
+    return answer(200, { entries: entries.map(entryBody), ...request.nextAfter(next) });
+  });
+
+/** The first of the entries that one answer can hold: always at least one. */
+function withinBytes(stored: readonly StoredEntry[]): readonly StoredEntry[] {
+  let bytes = 0;
+  const end = stored.findIndex(({ entry, transaction, details, checkpoint }) => {
+    bytes += entry.length + transaction.length + (details?.length ?? 0);
+    bytes += checkpoint?.length ?? 0;
+    return bytes > limits.deliveryBytesMax;
+  });
+  return end === -1 ? stored : stored.slice(0, Math.max(1, end));
+}
+
+export const readEntry: Handler<'readEntry'> = (request) =>
+  withEntry(request, async (head, stored) => {
+    const known = await entryConfirmations(request.instance, head, stored);
+    return answer(200, { ...entryBody(stored), ...known });
+  });
+
+export const readConfirmations: Handler<'readConfirmations'> = (request) =>
+  withEntry(request, async (head, stored) => {
+    const { sequence, digest } = stored;
+    const known = await entryConfirmations(request.instance, head, stored);
+    return answer(200, { sequence, digest, ...known });
+  });
+
+/** Proof to keep, which verifies offline with the cluster CA and the registry id alone. */
+export const readReceipt: Handler<'readReceipt'> = (request) =>
+  withEntry(request, async (head, stored) => {
+    const issued = await issueReceipt(request.instance, head, stored);
+    switch (issued.outcome) {
+      case 'issued':
+        return answer(200, issued.bytes);
+      case 'certificate-unknown':
+        return problem(
+          'CERTIFICATE_UNKNOWN',
+          `this instance has not got the certificate of the peer ${issued.certificateId}, ` +
+            'without which nobody could verify the receipt; ask again later, or another peer',
+        );
+    }
+  });
+
+/** An operator's decision, co-signed by this instance, takes the place of the details. */
+export const redactDetails: Handler<'redactDetails'> = (request) =>
+  withEntry(request, async (head, stored) => {
+    const { instance, caller, body } = request;
+    const order = { operator: caller.certificateId, decision: body.decision };
+    const outcome = await redaction.redactDetails(instance, head, stored, order);
+    if (outcome.outcome === 'refused') return problem(outcome.code, outcome.detail);
+    const { sequence, digest } = stored;
+    const status = outcome.outcome === 'redacted' ? 201 : 200;
+    return answer(status, { sequence, digest, redaction: redactionBody(outcome.redaction) });
+  });
+
+export const listConfirmations: Handler<'listConfirmations'> = (request) =>
+  withHead(request, async (head) => {
+    const found = await table.listConfirmations(request.instance, head, request.page);
+    const { peers, entries, next } = found;
+    return answer(200, { peers, entries, ...request.nextAfter(next) });
+  });
+
+export const listCheckpoints: Handler<'listCheckpoints'> = (request) =>
+  withHead(request, async (head) => {
+    const found = await checkpoints.listCheckpoints(request.instance, head, request.page);
+    return answer(200, { checkpoints: found.checkpoints, ...request.nextAfter(found.next) });
+  });
+
+interface EntryRequest extends HeadRequest {
+  readonly parameters: HeadRequest['parameters'] & { readonly entryId: EntryId };
+}
+
+function withEntry(
+  request: EntryRequest,
+  respond: (head: Head, stored: StoredEntry) => Promise<HttpResponse>,
+): Promise<HttpResponse> {
+  return withHead(request, async (head) => {
+    const { entryId } = request.parameters;
+    const { store } = request.instance;
+    const sequence = await sequenceOf(store, head, entryId);
+    const held = sequence !== undefined && sequence <= head.sequence;
+    const range = { from: sequence ?? 0, count: 1 };
+    const [stored] = held ? await store.entries(head.registryId, head.copy, range) : [];
+    if (stored !== undefined) return respond(head, stored);
+    const detail =
+      typeof entryId === 'string'
+        ? 'no entry has this transaction id here'
+        : `this instance holds the entries 1 to ${head.sequence}`;
+    return problem('ENTRY_UNKNOWN', detail);
+  });
+}
+
+async function sequenceOf(
+  store: LedgerStore,
+  { registryId }: Head,
+  entryId: EntryId,
+): Promise<number | undefined> {
+  if (typeof entryId === 'number') return entryId;
+  const key = transactionKey(entryId);
+  const { items } = await store.read(registryId, [key]);
+  return (items.get(key) as TransactionItem | undefined)?.sequence;
+}

@@ -1,0 +1,7 @@
+import type { CallerRole } from './caller.ts';
+
+/** Who may read, and who may record. */
+export const READERS: readonly CallerRole[] = ['application', 'operator', 'auditor'];
+/** Who decides on what an instance keeps. */
+export const OPERATORS: readonly CallerRole[] = ['operator'];
+export const WRITERS: readonly CallerRole[] = ['application'];
