@@ -1,6 +1,7 @@
 /** How commands are declared, parsed and told wrong: the same for all of them. */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { RegistryError } from '../shared/client/problem.ts';
 
 export type Output = (line: string) => void;
 
@@ -19,6 +20,8 @@ export interface Command {
   readonly positional?: string;
   /** Of the options those that may be given more than once. */
   readonly repeatable?: readonly string[];
+  /** Further options, which have no value. */
+  readonly flags?: readonly string[];
   readonly run: (given: Given, output: Output) => Promise<void>;
 }
 
@@ -29,6 +32,8 @@ export interface Given {
   readonly value: (name: string) => string;
   readonly optional: (name: string) => string | undefined;
   readonly all: (name: string) => readonly string[];
+  /** Whether one of the flags was given. */
+  readonly flag: (name: string) => boolean;
 }
 
 /**
@@ -46,10 +51,16 @@ export async function runCommand(
     await command.run(given, output);
     return 0;
   } catch (error) {
-    if (!(error instanceof UsageMistake) && !(error instanceof CommandMistake)) throw error;
-    output(error.message);
+    output(sentenceOf(error));
     return error instanceof UsageMistake ? 2 : 1;
   }
+}
+
+/** What a person can do something about; throws everything else. */
+function sentenceOf(error: unknown): string {
+  if (error instanceof RegistryError) return `${error.code}: ${error.message}`;
+  if (error instanceof UsageMistake || error instanceof CommandMistake) return error.message;
+  throw error;
 }
 
 function parse(
@@ -72,28 +83,35 @@ function parse(
     value: (each) => values[each]?.[0] ?? '',
     optional: (each) => values[each]?.[0],
     all: (each) => values[each] ?? [],
+    flag: (each) => values[each] !== undefined,
   };
   return { command, given };
 }
 
 /** Values by name; the positional one has none on the command line. */
 function valuesOf(
-  { usage, required, optional, positional, repeatable = [] }: Command,
+  { usage, required, optional, positional, repeatable = [], flags = [] }: Command,
   rest: string[],
 ): Record<string, readonly string[] | undefined> {
   const names = [...required, ...optional].filter((name) => name !== positional);
   const option = { type: 'string' as const, multiple: true as const };
-  const options = Object.fromEntries(names.map((name) => [name, option]));
+  const flag = { type: 'boolean' as const };
+  const options = {
+    ...Object.fromEntries(names.map((name) => [name, option])),
+    ...Object.fromEntries(flags.map((name) => [name, flag])),
+  };
   try {
     const parsed = parseArgs({ args: rest, options, allowPositionals: positional !== undefined });
     if (parsed.positionals.length > 1)
       throw new Error(`one ${positional} at a time, not ${parsed.positionals.length}`);
-    for (const [name, given = []] of Object.entries(parsed.values))
-      if (given.length > 1 && !repeatable.includes(name))
+    const values: Record<string, readonly string[]> = {};
+    for (const [name, given] of Object.entries(parsed.values)) {
+      // A flag that was given has no values.
+      values[name] = Array.isArray(given) ? given.map(String) : [];
+      if (values[name].length > 1 && !repeatable.includes(name))
         throw new Error(`--${name} can be given once`);
-    return positional === undefined
-      ? parsed.values
-      : { ...parsed.values, [positional]: parsed.positionals };
+    }
+    return positional === undefined ? values : { ...values, [positional]: parsed.positionals };
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('. ')[0] : 'wrong arguments';
     throw new UsageMistake(`${reason}: call registry ${usage}`);
@@ -102,11 +120,30 @@ function valuesOf(
 
 /** The text of a file that the person named. */
 export async function readText(file: string): Promise<string> {
+  return Buffer.from(await readBytes(file)).toString('utf8');
+}
+
+/** The bytes of a file that the person named. */
+export async function readBytes(file: string): Promise<Uint8Array> {
   try {
-    return await readFile(file, 'utf8');
+    return await readFile(file);
   } catch (error) {
     throw new CommandMistake(
       `${file} cannot be read (${codeOf(error)}): name a file that is there`,
+    );
+  }
+}
+
+/** Writes a file that is not there yet. */
+export async function writeNew(file: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await writeFile(file, bytes, { flag: 'wx' });
+  } catch (error) {
+    const code = codeOf(error);
+    throw new CommandMistake(
+      code === 'EEXIST'
+        ? `${file} exists and is not overwritten: name another file, or move it away`
+        : `${file} cannot be written (${code}): check its folder`,
     );
   }
 }

@@ -18,6 +18,7 @@ import { type AuditOutcome, auditRegistry } from '../shared/registry/audit.ts';
 import { exportLines } from '../shared/registry/export.ts';
 import type { BlobStore, LedgerStore } from '../shared/registry/ports.ts';
 import { CommandMistake, type Commands, type Given, type Output, readText } from './command.ts';
+import { short } from './tables.ts';
 
 export const operatorCommands: Commands = {
   verify: {
@@ -155,4 +156,10 @@ async function verifyExport(given: Given, output: Output): Promise<void> {
   const report = verifier.end();
   if ('code' in report) throw new CommandMistake(`${file}: ${report.code}: ${report.detail}`);
   output(`${file}: sound: registry ${report.registryId}, ${report.entries} entries`);
+  for (const { signer, count, newest } of report.confirmations)
+    output(`  ${short(signer)} has confirmed ${count} times, newest through entry ${newest}`);
+  for (const { sequence, signer, decidedBy } of report.redactions)
+    output(
+      `  entry ${sequence}: details redacted at ${short(signer)}, decided by ${short(decidedBy)}`,
+    );
 }

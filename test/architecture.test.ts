@@ -49,6 +49,12 @@ const boundaries: readonly Boundary[] = [
     reason: 'HTTP knows callers, routes and errors, and nothing of storage',
   },
   {
+    folder: 'shared/client',
+    allowed: ['shared/client/', 'shared/ledger/', 'node:', 'zod'],
+    reason:
+      'a client believes no instance: it knows the rules, and nothing of how instances work inside',
+  },
+  {
     folder: 'functions',
     allowed: ['functions/', 'shared/', '@middy/', '@aws-sdk/', 'aws-lambda', 'node:', 'zod'],
     reason: 'a function parses, calls one verb of the registry, and answers',
@@ -61,7 +67,16 @@ const boundaries: readonly Boundary[] = [
   },
   {
     folder: 'infra/local',
-    allowed: ['infra/', 'cli/', 'shared/config.ts', 'fauxqs', 'aws-lambda', 'node:', 'zod'],
+    allowed: [
+      'infra/',
+      'cli/',
+      'shared/client/',
+      'shared/config.ts',
+      'fauxqs',
+      'aws-lambda',
+      'node:',
+      'zod',
+    ],
     reason:
       'the local runner runs the template; its story calls instances from outside, as a client does',
   },
@@ -69,6 +84,7 @@ const boundaries: readonly Boundary[] = [
     folder: 'cli',
     allowed: [
       'cli/',
+      'shared/client/',
       'shared/ledger/',
       'shared/registry/',
       'shared/adapters/',
