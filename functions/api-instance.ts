@@ -1,6 +1,7 @@
 import type { Instance } from '../shared/adapters/aws/instance.ts';
 import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
-import { readCertificate, verifyCertificate } from '../shared/ledger/certificate.ts';
+import { readCertificate } from '../shared/ledger/certificate.ts';
+import { verifyIssuer } from '../shared/ledger/certificate-chain.ts';
 import { type CertificateId, isCertificateId } from '../shared/ledger/digest.ts';
 import * as documents from '../shared/registry/read-documents.ts';
 import type { Handler } from './api-answers.ts';
@@ -56,11 +57,13 @@ export const introduceInstance: Handler<'introduceInstance'> = async ({ instance
   const { certificate } = read;
   if (certificate.endpoint === undefined)
     return problem('CERTIFICATE_REFUSED', 'only an instance has an endpoint in its certificate');
-  const now = new Date(instance.clock.now());
-  const verified = verifyCertificate(certificate, instance.clusterCaPem, now);
-  if (verified.outcome === 'refused') return problem('CERTIFICATE_REFUSED', verified.reason);
-  await instance.store.putCertificate(certificate.certificateId, certificate.pem);
-  const { certificateId, endpoint, subject } = certificate;
+  const issued = verifyIssuer(certificate, instance.clusterCaPem);
+  if (issued.outcome === 'refused') return problem('CERTIFICATE_REFUSED', issued.reason);
+  const { certificateId, endpoint, subject, notAfter } = certificate;
+  // An expired one is for receipts about its time; it takes the place of none.
+  const expired = instance.clock.now() > Date.parse(notAfter);
+  if (!expired || (await instance.store.certificate(certificateId)) === undefined)
+    await instance.store.putCertificate(certificateId, certificate.pem);
   return answer(200, { certificateId, endpoint, subject });
 };
 

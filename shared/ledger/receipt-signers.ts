@@ -1,4 +1,5 @@
-import { type Certificate, readCertificate, verifyCertificate } from './certificate.ts';
+import { readCertificate } from './certificate.ts';
+import { verifyIssuer } from './certificate-chain.ts';
 import type { CertificateId } from './digest.ts';
 import { type Refused, refuse } from './errors.ts';
 
@@ -40,7 +41,7 @@ export function signerIn(base64: string, clusterCaPem: string): KnownSigner | Re
       'CERTIFICATE_WITHOUT_ENDPOINT',
       `${certificate.certificateId} is no instance`,
     );
-  const verdict = chainOf(certificate, clusterCaPem);
+  const verdict = verifyIssuer(certificate, clusterCaPem);
   if (verdict.outcome === 'refused') return refusedCertificate(verdict.code, verdict.reason);
   const signer = { outcome: 'known', certificateId: certificate.certificateId } as const;
   remember(clusterCaPem, base64, signer);
@@ -52,13 +53,6 @@ function refusedCertificate(code: string, reason: string): Refused {
     'RECEIPT_CERTIFICATE_REFUSED',
     `a certificate is refused (${code}): ${reason}; expected one of an instance of this cluster`,
   );
-}
-
-function chainOf(certificate: Certificate, clusterCaPem: string) {
-  const { notBefore, notAfter } = certificate;
-  const first = verifyCertificate(certificate, clusterCaPem, new Date(notBefore));
-  if (first.outcome === 'trusted') return first;
-  return verifyCertificate(certificate, clusterCaPem, new Date(notAfter));
 }
 
 function remember(clusterCaPem: string, base64: string, signer: KnownSigner): void {

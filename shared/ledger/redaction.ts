@@ -93,10 +93,14 @@ export interface RedactedDetails {
   readonly decidedBy: CertificateId;
 }
 
-/** The redactions of a whole ledger. Whoever redacted must be a peer somewhere in it. */
+/** The redactions of a whole ledger. Whoever redacted must be a peer somewhere in it, or beyond. */
 export class RedactionsOfLedger {
   readonly #found: RedactedDetails[] = [];
-  readonly #peers = new Set<CertificateId>();
+  readonly #peers: Set<CertificateId>;
+
+  constructor(peersBeyond: readonly CertificateId[] = []) {
+    this.#peers = new Set(peersBeyond);
+  }
 
   get found(): readonly RedactedDetails[] {
     return this.#found;

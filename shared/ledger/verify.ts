@@ -73,6 +73,8 @@ export interface VerifierOptions {
    * memory an entry, and constant memory without.
    */
   readonly rules: boolean;
+  /** Peers of lists behind the last entry, where something else proves them: they may redact. */
+  readonly peersBeyond?: readonly CertificateId[];
 }
 
 /** One entry as bytes. They must not change before the next call. */
@@ -94,7 +96,7 @@ export class LedgerVerifier {
   readonly #state: CompactState | undefined;
   readonly #peers = new ConfirmingPeers();
   readonly #confirmations = new Map<CertificateId, ConfirmedThrough>();
-  readonly #redactions = new RedactionsOfLedger();
+  readonly #redactions: RedactionsOfLedger;
   #head: ChainHead | undefined;
   /** Of the newest entry; it signs its checkpoint, also where it hands over. */
   #lead = '' as CertificateId;
@@ -103,7 +105,8 @@ export class LedgerVerifier {
   #begun: Omit<EntryBytes, 'entry'> | undefined;
   #finding: Finding | undefined;
 
-  constructor({ registryId, rules }: VerifierOptions) {
+  constructor({ registryId, rules, peersBeyond }: VerifierOptions) {
+    this.#redactions = new RedactionsOfLedger(peersBeyond);
     this.#registryId = registryId;
     this.#state = rules ? new CompactState() : undefined;
   }

@@ -1,4 +1,5 @@
-import { readCertificate, verifyCertificate } from '../ledger/certificate.ts';
+import { readCertificate } from '../ledger/certificate.ts';
+import { verifyIssuer } from '../ledger/certificate-chain.ts';
 import { leadOf } from '../ledger/chain.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
@@ -65,7 +66,8 @@ export async function receiveInvitation(
   await keepCertificates(ports, invitation.certificates);
   const { registryId } = invitation;
   const acceptedAt = new Date(ports.clock.now()).toISOString();
-  await ports.store.putInvitation({ registryId, peers, acceptedAt });
+  const ever = [...everPeers];
+  await ports.store.putInvitation({ registryId, peers, everPeers: ever, acceptedAt });
   return { outcome: 'accepted', lead };
 }
 
@@ -156,18 +158,18 @@ function continueList(
 
 /**
  * Certificates introduce peers; those that do not chain to the cluster CA are left out, and so are
- * those of peers that are known: the inviter's may be older than what a peer itself has shown.
+ * those of peers that are known: the inviter's may be older than what a peer itself has shown. One
+ * that has expired is kept as well: what its key signed is part of the ledger, and of receipts.
  */
 async function keepCertificates(
-  { store, clock, clusterCaPem }: InvitedPorts,
+  { store, clusterCaPem }: InvitedPorts,
   pems: readonly string[],
 ): Promise<void> {
   for (const pem of pems) {
     const read = readCertificate(pem);
     if (read.outcome === 'refused' || read.certificate.endpoint === undefined) continue;
     if ((await store.certificate(read.certificate.certificateId)) !== undefined) continue;
-    const verified = verifyCertificate(read.certificate, clusterCaPem, new Date(clock.now()));
-    if (verified.outcome !== 'refused')
+    if (verifyIssuer(read.certificate, clusterCaPem).outcome === 'trusted')
       await store.putCertificate(read.certificate.certificateId, pem);
   }
 }

@@ -235,6 +235,8 @@ export interface AcceptedInvitation {
   readonly registryId: RegistryId;
   /** The peer list that the verified configuration entries put in force; the first leads. */
   readonly peers: readonly CertificateId[];
+  /** Of every list up to there. */
+  readonly everPeers: readonly CertificateId[];
   readonly acceptedAt: string;
 }
 

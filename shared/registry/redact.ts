@@ -1,4 +1,4 @@
-import type { CertificateId } from '../ledger/digest.ts';
+import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { payloadOf, readDecision } from '../ledger/jws.ts';
 import { readRedaction, type SignedRedaction } from '../ledger/redaction.ts';
@@ -67,34 +67,30 @@ export async function redactDetails(
   return { outcome: 'held', redaction: now.redaction };
 }
 
-/** Who brings commits. */
 export interface Bringing {
-  readonly caller: CertificateId;
+  readonly registryId: RegistryId;
   readonly commits: readonly JudgedCommit[];
 }
 
 /**
- * A redaction in a delivery by an instance of which nothing is known here: anybody could have made
- * up its key. Undefined: there is none.
+ * Who redacted something in the delivery and is, as far as is known here, a peer of none of the
+ * lists: anybody could have made up that key. An invitation brings all the lists. Undefined: nobody.
  */
 export async function redactionByStranger(
   store: LedgerStore,
   head: Head | undefined,
-  { caller, commits }: Bringing,
-): Promise<Refused | undefined> {
+  { registryId, commits }: Bringing,
+): Promise<CertificateId | undefined> {
   const entries = commits.flatMap((commit) => commit.entries);
   // Both signatures were checked when the commits were judged.
   const signers = entries.flatMap(({ redaction }) =>
     redaction === undefined ? [] : [(payloadOf(redaction.statement) as Redaction).signer],
   );
-  for (const signer of new Set(signers)) {
-    if (signer === caller || head?.everPeers.includes(signer) === true) continue;
-    if ((await store.certificate(signer)) !== undefined) continue;
-    return refuse(
-      'SIGNER_NO_PEER',
-      `${signer}, who redacted details, is not known here; introduce it with ` +
-        'POST /v1/certificates, and the delivery will come again',
-    );
-  }
-  return undefined;
+  if (signers.length === 0) return undefined;
+  const invitation = await store.invitation(registryId);
+  const peers = new Set([...(head?.everPeers ?? []), ...(invitation?.everPeers ?? [])]);
+  for (const { transaction } of entries)
+    if ('peers' in transaction.transaction)
+      for (const peer of transaction.transaction.peers) peers.add(peer);
+  return signers.find((signer) => !peers.has(signer));
 }

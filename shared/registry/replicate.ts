@@ -106,22 +106,29 @@ async function attemptDelivery(
     if (differs !== undefined) return differs;
   }
   const fresh = commits.filter(({ checkpoint }) => checkpoint.statement.sequence >= next);
-  const refused = await flawOfFresh(ports.store, head, { ...arrival, commits: fresh });
-  if (refused !== undefined) return malformed(ports, registryId, arrival.caller, refused);
+  const hindering = await hinderedFresh(ports, head, { ...arrival, commits: fresh });
+  if (hindering !== undefined) return hindering;
   const hindered = await storeAll(ports, arrival, fresh);
   return hindered ?? answerHeld(ports, registryId);
 }
 
-/** What is wrong with the commits beyond the head before they are held against it. */
-async function flawOfFresh(
-  store: LedgerStore,
+/** What keeps the commits beyond the head from being held against it. */
+async function hinderedFresh(
+  ports: ReplicatePorts,
   head: Head | undefined,
   fresh: Arrival,
-): Promise<Refused | undefined> {
+): Promise<ReplicateOutcome | undefined> {
   const next = (head?.sequence ?? 0) + 1;
+  const overlap = refuse('COMMIT_NOT_ENDED', `a commit overlaps the head ${next - 1}`);
   if ((fresh.commits[0]?.first ?? next) < next)
-    return refuse('COMMIT_NOT_ENDED', `a commit overlaps the head ${next - 1}`);
-  return redactionByStranger(store, head, fresh);
+    return malformed(ports, fresh.registryId, fresh.caller, overlap);
+  const stranger = await redactionByStranger(ports.store, head, fresh);
+  if (stranger === undefined) return undefined;
+  const { registryId, caller } = fresh;
+  const detail = `${stranger} redacted details; no list that is known here has that peer`;
+  ports.alarms.raise('StatementsRefused', { registryId, peer: caller, detail });
+  // The lists between here and the sender's head may have it.
+  return { outcome: 'uninvited' };
 }
 
 /** Who may bring entry 1: the lead that it names, or the one that an invitation has proved. */

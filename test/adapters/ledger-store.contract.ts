@@ -701,7 +701,7 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       const store = await newStore();
       const registryId = digestOf('registry');
       const progress = { registryId, verifiedThrough: 1, confirmedThrough: 1, failures: 0 };
-      const invitation = { registryId, peers: [lead.id], acceptedAt: NOW };
+      const invitation = { registryId, peers: [lead.id], everPeers: [lead.id], acceptedAt: NOW };
       expect(await store.progress(registryId)).toBeUndefined();
       expect(await store.invitation(registryId)).toBeUndefined();
       expect(await store.certificate(lead.id)).toBeUndefined();

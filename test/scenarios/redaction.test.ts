@@ -1,17 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import type { RegistryId, Sequence } from '../../shared/ledger/digest.ts';
 import type { Compact } from '../../shared/ledger/jws.ts';
-import { redactionOf } from '../../shared/ledger/redaction.ts';
+import { redactionOf, type SignedRedaction } from '../../shared/ledger/redaction.ts';
 import type { Redaction } from '../../shared/ledger/resolution.ts';
 import { LedgerVerifier } from '../../shared/ledger/verify.ts';
 import { auditRegistry } from '../../shared/registry/audit.ts';
 import { exportLines } from '../../shared/registry/export.ts';
+import { carriedCommits, encodeMessage } from '../../shared/registry/messages.ts';
 import type { Head, StoredEntry } from '../../shared/registry/ports.ts';
 import { redactDetails } from '../../shared/registry/redact.ts';
 import { testPeer } from '../builders.ts';
+import { testInstance } from '../certificate-authority.ts';
+import { deliveryOf } from '../forged-commit.ts';
 import { MemoryCluster, type MemoryInstance } from '../memory-cluster.ts';
 import { expectSound } from '../sound-ledger.ts';
 
+const HOUR_MS = 3_600_000;
 const operator = testPeer();
 
 async function swarm() {
@@ -192,4 +196,111 @@ describe('a mirror that joins after a redaction', () => {
     expect(newcomer.alarms.signals).toContain('StatementsRefused');
     expect(await newcomer.known.conflicts(registryId)).toEqual([]);
   });
+
+  test('refuses one that a stranger to the registry signed, although the cluster knows it', async () => {
+    const { cluster, client, architect, contractor, registryId } = await behind();
+    const stranger = await cluster.add('stranger');
+    const { details: _, ...rest } = (await heldAt(contractor, registryId, 3)).stored;
+    const redaction = redactionOf({
+      registryId,
+      signer: stranger.id,
+      sequence: 3 as Sequence,
+      decidedBy: operator.certificateId,
+      reason: 'x',
+    });
+    const signed = {
+      statement: stranger.ports.signer.sign(redaction),
+      decision: operator.sign(redaction),
+    };
+
+    const outcome = await bring(contractor, architect, registryId, [
+      { ...rest, redaction: signed },
+    ]);
+    cluster.pass(600_000);
+    await cluster.settle();
+
+    expect(outcome).toMatchObject({ status: 404 });
+    expect((await heldAt(architect, registryId, 3)).stored).toHaveProperty('details');
+    for (const instance of [client, architect]) await expectAllHolds(instance, registryId);
+  });
+
+  test('accuses nobody of a redaction that somebody made up beside genuine details', async () => {
+    const { cluster, client, architect, contractor, registryId } = await behind();
+    const { stored } = await heldAt(contractor, registryId, 3);
+    const redaction = { decision: 'a', statement: 'a' } as unknown as SignedRedaction;
+
+    const outcome = await bring(contractor, architect, registryId, [{ ...stored, redaction }]);
+    cluster.pass(600_000);
+    await cluster.settle();
+
+    expect(outcome).toMatchObject({ status: 400 });
+    expect(await architect.known.conflicts(registryId)).toEqual([]);
+    expect((await client.status(registryId, 3)).status).toEqual({ status: 'final' });
+  });
+
+  test('joins and issues receipts after whoever redacted has left and its certificate expired', async () => {
+    const { cluster, client, architect, registryId } = await swarm();
+    const short = testInstance(cluster.authority, 'https://architect.example', {
+      key: architect.certificate.key,
+      notAfter: new Date(Date.now() + 2 * HOUR_MS),
+    });
+    architect.certificate = short;
+    architect.ports = { ...architect.ports, certificatePem: short.certificatePem };
+    await client.known.putCertificate(architect.id, short.certificatePem);
+    await redact(architect, registryId, 2);
+    await client.reconfigure(registryId, [architect, client]);
+    await cluster.settle();
+    const contractor = await cluster.add('contractor');
+    await architect.reconfigure(registryId, [architect, contractor]);
+    await cluster.settle();
+    await architect.reconfigure(registryId, [contractor, architect]);
+    await cluster.settle();
+    await contractor.reconfigure(registryId, [contractor]);
+    await cluster.settle();
+    client.up = false;
+    architect.up = false;
+    cluster.pass(3 * HOUR_MS);
+    const newcomer = await cluster.add('newcomer', { knows: [contractor] });
+    await contractor.reconfigure(registryId, [contractor, newcomer]);
+    for (let turn = 0; turn < 4; turn += 1) {
+      cluster.pass(300_000);
+      await cluster.settle();
+    }
+
+    expect(await newcomer.head(registryId)).toEqual(await contractor.head(registryId));
+    const { sequence: last = 0 } = (await contractor.head(registryId)) ?? {};
+    for (let sequence = 1; sequence <= last; sequence += 1) {
+      const path = `/v1/registries/${registryId}/entries/${sequence}/receipt`;
+      expect((await newcomer.exchange('GET', path)).status).toBe(200);
+    }
+    await expectAllHolds(newcomer, registryId);
+  });
 });
+
+/** Three peers, of which the architect lacks the newest entry. */
+async function behind() {
+  const { cluster, client, architect, registryId } = await swarm();
+  const contractor = await cluster.add('contractor');
+  const lead = await client.reconfigure(registryId, [client, architect, contractor]);
+  expect(lead.status).toBe(201);
+  await cluster.settle();
+  const next = await client.create([architect, contractor], 'Umbau');
+  await client.record(next, 'A');
+  await cluster.settle();
+  architect.up = false;
+  await client.record(next, 'B');
+  await cluster.settle();
+  architect.up = true;
+  return { cluster, client, architect, contractor, registryId: next };
+}
+
+/** What the architect answers to a delivery of these entries as one commit. */
+function bring(
+  from: MemoryInstance,
+  to: MemoryInstance,
+  registryId: RegistryId,
+  entries: readonly StoredEntry[],
+) {
+  const body = encodeMessage(deliveryOf(registryId, ...carriedCommits(entries)));
+  return from.ports.transport.call(to.id, { operation: 'deliver', registryId, body });
+}
