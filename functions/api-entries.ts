@@ -7,6 +7,7 @@ import type { Head, LedgerStore, StoredEntry } from '../shared/registry/ports.ts
 import { entryConfirmations } from '../shared/registry/read.ts';
 import * as checkpoints from '../shared/registry/read-checkpoints.ts';
 import * as table from '../shared/registry/read-confirmations.ts';
+import type { Page } from '../shared/registry/read-page.ts';
 import * as redaction from '../shared/registry/redact.ts';
 import {
   entryBody,
@@ -17,16 +18,28 @@ import {
 } from './api-answers.ts';
 
 export const listEntries: Handler<'listEntries'> = (request) =>
-  withHead(request, async ({ registryId, copy, sequence }) => {
-    const { after = 0, count: asked } = request.page;
-    const count = Math.min(asked, Math.max(0, sequence - after));
+  withHead(request, async (head) => {
+    const { after, count, end } = rangeOf(request, head);
     const range = { from: after + 1, count };
-    const stored = count === 0 ? [] : await request.instance.store.entries(registryId, copy, range);
+    const { store } = request.instance;
+    const stored = count === 0 ? [] : await store.entries(head.registryId, head.copy, range);
     const entries = withinBytes(stored);
-    const last = entries.at(-1)?.sequence ?? sequence;
-    const next = last < sequence ? last : undefined;
+    const last = entries.at(-1)?.sequence ?? end;
+    const next = last < end ? last : undefined;
     return answer(200, { entries: entries.map(entryBody), ...request.nextAfter(next) });
   });
+
+interface RangeRequest {
+  readonly page: Page<number>;
+  readonly query: { readonly from?: number | undefined; readonly to?: number | undefined };
+}
+
+/** How many entries of the page there are, after which one, and the last of the whole list. */
+function rangeOf({ page, query }: RangeRequest, { sequence }: Head) {
+  const after = page.after ?? (query.from ?? 1) - 1;
+  const end = Math.min(query.to ?? sequence, sequence);
+  return { after, count: Math.min(page.count, Math.max(0, end - after)), end };
+}
 
 /** The first of the entries that one answer can hold: always at least one. */
 function withinBytes(stored: readonly StoredEntry[]): readonly StoredEntry[] {
@@ -82,14 +95,21 @@ export const redactDetails: Handler<'redactDetails'> = (request) =>
 
 export const listConfirmations: Handler<'listConfirmations'> = (request) =>
   withHead(request, async (head) => {
-    const found = await table.listConfirmations(request.instance, head, request.page);
-    const { peers, entries, next } = found;
+    const { after, count, end } = rangeOf(request, head);
+    if (count === 0) return answer(200, { peers: [], entries: [] });
+    const { peers, entries } = await table.listConfirmations(request.instance, head, {
+      after,
+      count,
+    });
+    const next = after + count < end ? after + count : undefined;
     return answer(200, { peers, entries, ...request.nextAfter(next) });
   });
 
 export const listCheckpoints: Handler<'listCheckpoints'> = (request) =>
   withHead(request, async (head) => {
-    const found = await checkpoints.listCheckpoints(request.instance, head, request.page);
+    const { page, query } = request;
+    const after = page.after ?? (query.from ?? 1) - 1;
+    const found = await checkpoints.listCheckpoints(request.instance, head, { ...page, after });
     return answer(200, { checkpoints: found.checkpoints, ...request.nextAfter(found.next) });
   });
 

@@ -108,10 +108,10 @@ test('every limit of the protocol is documented with its value', () => {
     );
 });
 
-/** The command lines in a page: to the end of the line, or of the code in a line of text. */
+/** The command lines in a page: to the end of the line, to a pipe, or of the code in a text. */
 function commandLinesIn(page: string): string[] {
   const joined = read(page).replaceAll(/\\\n\s*/g, '');
-  return [...joined.matchAll(/npm run (?:-s )?registry -- ([^`\n]+)/g)].map(([, line = '']) =>
+  return [...joined.matchAll(/npm run (?:-s )?registry -- ([^`\n|]+)/g)].map(([, line = '']) =>
     line.trim(),
   );
 }
@@ -174,8 +174,7 @@ function examples(language: string): string[] {
 test('the exports in the page of the protocol verify, line by line', () => {
   const reports = examples('jsonl').map((text) => {
     const verifier = new LedgerVerifier({ rules: true });
-    for (const line of text.split('\n'))
-      expect(verifier.line(Buffer.from(line))).toBeUndefined();
+    for (const line of text.split('\n')) expect(verifier.line(Buffer.from(line))).toBeUndefined();
     return verifier.end();
   });
 

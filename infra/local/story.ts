@@ -1,20 +1,20 @@
 /** "Neubau Grundschule Musterstadt" (fictional): the main job, told step by step. */
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { RegistryClient, RegistryProblem, readProfile } from '../../cli/client.ts';
-import {
-  createRegistry,
-  type EntryStatus,
-  introduce,
-  type RecordedDocument,
-  reconfigurePeers,
-  uploadDocument,
-  waitUntilFinal,
-} from '../../cli/documents.ts';
+import { mediaTypeOf } from '../../cli/media-types.ts';
+import { RegistryError } from '../../shared/client/problem.ts';
+import { readProfile } from '../../shared/client/profile.ts';
+import type { FetchedReceipt } from '../../shared/client/receipts.ts';
+import { RegistryClient } from '../../shared/client/registry-client.ts';
+import type { GivenSignature } from '../../shared/client/signing.ts';
+import type { RecordedDocument } from '../../shared/client/upload.ts';
 import type { Cluster } from './cluster.ts';
 import type { Member, MemberName } from './members.ts';
 import { buildModel } from './model.ts';
 import { duration, type Narrator, size } from './narrator.ts';
+import { buildReport } from './report.ts';
+import { type SigningPerson, signingPerson } from './signing-person.ts';
 
 export interface StoryOptions {
   readonly cluster: Cluster;
@@ -34,17 +34,25 @@ export interface Told {
 
 const PROJECT = 'Neubau Grundschule Musterstadt';
 const DOCUMENT = 'ARC-0001';
+const REPORT = 'STA-0001';
+const REPORT_NAME = 'Statische Berechnung';
+const SIGNER = 'Prüfingenieurin';
 /** While the contractor is away. */
 const LETTERS = 25;
 
-/** Tells steps 1, 2, 3, 5 and 7. Rejects where something does not come about. */
+const FIRST_THREE = ['client', 'architect', 'contractor'] as const;
+const ALL_FOUR = [...FIRST_THREE, 'checking-engineer'] as const;
+
+/** Tells steps 1 to 7. Rejects where something does not come about. */
 export async function tellStory(options: StoryOptions): Promise<Told> {
   const story = await Story.open(options);
   try {
     await story.createRegistry();
     await story.recordModel();
     await story.recordSecondVersion();
+    await story.requestSignature();
     await story.addCheckingEngineer();
+    await story.sign();
     await story.contractorIsAway();
     return story.told();
   } finally {
@@ -57,7 +65,10 @@ class Story {
   private readonly clients: ReadonlyMap<MemberName, RegistryClient>;
   /** The architect's application at the lead. */
   private readonly architectAtLead: RegistryClient;
+  /** The checking engineer herself: her key is at no instance. */
+  private readonly person: SigningPerson;
   private registryId = '';
+  private requestId = '';
   private sequence = 0;
 
   private constructor(
@@ -68,6 +79,7 @@ class Story {
     this.options = options;
     this.clients = clients;
     this.architectAtLead = architectAtLead;
+    this.person = signingPerson(memberOf(options, 'checking-engineer').directory);
   }
 
   static async open(options: StoryOptions): Promise<Story> {
@@ -91,13 +103,13 @@ class Story {
     narrator.step(1, `The client creates the registry "${PROJECT}" with two mirrors.`);
     const client = this.client('client');
     for (const name of ['architect', 'contractor', 'checking-engineer'] as const)
-      await introduce(client, this.member(name).certificatePem);
+      await client.introduceInstance(this.member(name).certificatePem);
     const started = performance.now();
-    const peers = this.ids('client', 'architect', 'contractor');
-    const recorded = await createRegistry(client, { name: PROJECT, peers });
+    const peers = this.ids(...FIRST_THREE);
+    const recorded = await client.createRegistry({ name: PROJECT, peers });
     this.registryId = recorded.registryId;
     narrator.at('client (lead)', `registry ${recorded.registryId}`);
-    await this.followUp(recorded, started, ['client', 'architect', 'contractor']);
+    await this.followUp(recorded, started, FIRST_THREE);
   }
 
   async recordModel(): Promise<void> {
@@ -105,28 +117,27 @@ class Story {
     const what = file === undefined ? 'the model' : basename(file);
     narrator.step(2, `The architect's application records ${what} as ${DOCUMENT} version 1.`);
     await this.tryTheMirror();
-    await this.record(file ?? this.writeModel(1), ['client', 'architect', 'contractor']);
+    await this.record(file ?? this.writeModel(1));
   }
 
   /** Only the lead appends: a mirror says so, and says who does. */
   private async tryTheMirror(): Promise<void> {
     const { narrator } = this.options;
-    const file = this.writeModel(1);
+    const content = this.writeModel(1);
     try {
-      await uploadDocument(this.client('architect'), {
-        registryId: this.registryId,
+      await this.client('architect').uploadDocument(this.registryId, {
         documentId: DOCUMENT,
-        path: file,
+        content,
         name: 'Modell',
+        mediaType: mediaTypeOf(content),
       });
-      throw new Error('a mirror has appended an entry');
     } catch (error) {
-      if (!(error instanceof RegistryProblem) || error.status !== 421) throw error;
-      narrator.at(
-        'architect',
-        `asked first, answers 421: the lead is at ${error.members['leadEndpoint']}`,
-      );
+      if (!(error instanceof RegistryError) || error.status !== 421) throw error;
+      const { leadEndpoint } = error.members;
+      narrator.at('architect', `asked first, answers 421: the lead is at ${leadEndpoint}`);
+      return;
     }
+    throw new Error('a mirror has appended an entry');
   }
 
   async recordSecondVersion(): Promise<void> {
@@ -137,7 +148,72 @@ class Story {
         ? `Version 2 follows; both stay.`
         : `The same file again as version 2: its bytes are held already and travel no more.`,
     );
-    await this.record(file ?? this.writeModel(2), ['client', 'architect', 'contractor']);
+    await this.record(file ?? this.writeModel(2));
+  }
+
+  async requestSignature(): Promise<void> {
+    const { narrator } = this.options;
+    narrator.step(4, `The structural engineer's report ${REPORT}, and whose signature it needs.`);
+    const started = performance.now();
+    const report = await this.recordReport(1);
+    narrator.at('client (lead)', `${REPORT} version 1, entry ${report.sequence}`);
+    const request = await this.request(1);
+    this.requestId = request.requestId;
+    narrator.at('client (lead)', `asks the checking engineer to approve version 1, by her public key`);
+    await this.followUp(request, started, FIRST_THREE);
+  }
+
+  private recordReport(version: number): Promise<RecordedDocument> {
+    return this.client('client').uploadDocument(this.registryId, {
+      documentId: REPORT,
+      version,
+      content: buildReport({ title: REPORT_NAME, version }),
+      name: REPORT_NAME,
+      mediaType: 'application/pdf',
+    });
+  }
+
+  private request(version: number) {
+    return this.client('client').requestSignature(this.registryId, {
+      documentId: REPORT,
+      version,
+      publicKey: this.person.publicKeyPem,
+      purpose: 'approval',
+      signer: SIGNER,
+    });
+  }
+
+  async sign(): Promise<void> {
+    const { narrator } = this.options;
+    narrator.step(6, `The checking engineer signs version 1 with ${this.person.program}.`);
+    const application = this.client('client');
+    const input = await application.signingInput(this.registryId, this.requestId);
+    narrator.at('client (lead)', `serves what is to be signed: ${input.objectUrn}`);
+    const given = { protected: input.protected, signature: this.person.sign(input.bytes) };
+    const started = performance.now();
+    const signed = await application.submitSignature(this.registryId, this.requestId, given);
+    narrator.at('client (lead)', `verified the signature (${input.algorithm}) and recorded it`);
+    await this.followUp(signed, started, ALL_FOUR);
+    await this.trySignatureElsewhere(given);
+  }
+
+  /** A signature holds for one version: offered for another one, the lead itself refuses it. */
+  private async trySignatureElsewhere(given: GivenSignature): Promise<void> {
+    const { narrator } = this.options;
+    await this.recordReport(2);
+    const { requestId } = await this.request(2);
+    const signature = Buffer.from(given.signature as Uint8Array).toString('base64');
+    const path = `/v1/registries/${this.registryId}/signature-requests/${requestId}/signatures`;
+    const body = { transactionId: randomUUID(), protected: given.protected, signature };
+    try {
+      // The client would not even send it: what counts is that the lead does not take it.
+      await this.client('client').unverified.call('POST', path, body);
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.status !== 400) throw error;
+      narrator.at('client (lead)', `offered for version 2 it is refused: ${error.code}`);
+      return;
+    }
+    throw new Error('a signature over version 1 was taken for version 2');
   }
 
   async addCheckingEngineer(): Promise<void> {
@@ -147,11 +223,10 @@ class Story {
       cluster.startInstance('checking-engineer'),
     );
     const started = performance.now();
-    const all = ['client', 'architect', 'contractor', 'checking-engineer'] as const;
-    const peers = this.ids(...all);
-    const recorded = await reconfigurePeers(this.client('client'), this.registryId, peers);
+    const peers = this.ids(...ALL_FOUR);
+    const recorded = await this.client('client').reconfigurePeers(this.registryId, peers);
     narrator.at('client (lead)', 'the new peer list is an entry like any other');
-    await this.followUp(recorded, started, all);
+    await this.followUp(recorded, started, ALL_FOUR);
   }
 
   async contractorIsAway(): Promise<void> {
@@ -169,20 +244,18 @@ class Story {
     const back = performance.now();
     await narrator.during('starting the instance', () => cluster.startInstance('contractor'));
     narrator.at('contractor', 'is back, and nobody has to do anything');
-    const all = ['client', 'architect', 'contractor', 'checking-engineer'] as const;
-    await this.followUp(last, back, all);
+    await this.followUp(last, back, ALL_FOUR);
   }
 
   private async recordLetters(report: (progress: string) => void): Promise<RecordedDocument> {
     let last: RecordedDocument | undefined;
     for (let number = 1; number <= LETTERS; number += 1) {
-      const path = join(this.options.directory, 'letter.txt');
-      writeFileSync(path, `Musterstadt, Schreiben ${number} zum Bauvorhaben ${PROJECT}\n`);
-      last = await uploadDocument(this.client('client'), {
-        registryId: this.registryId,
+      last = await this.client('client').uploadDocument(this.registryId, {
         documentId: `BRIEF-${String(number).padStart(4, '0')}`,
-        path,
+        version: 1,
+        content: Buffer.from(`Musterstadt, Schreiben ${number} zum Bauvorhaben ${PROJECT}\n`),
         name: `Schreiben ${number}`,
+        mediaType: 'text/plain',
       });
       report(`${number} of ${LETTERS}`);
     }
@@ -190,59 +263,62 @@ class Story {
     return last;
   }
 
-  private async record(path: string, holders: readonly MemberName[]): Promise<void> {
+  private async record(path: string): Promise<void> {
     const { narrator } = this.options;
     const started = performance.now();
-    const bytes = statSync(path).size;
-    const recorded = await narrator.during(`reading ${size(bytes)}`, (report) =>
-      uploadDocument(this.architectAtLead, {
-        registryId: this.registryId,
-        documentId: DOCUMENT,
-        path,
-        name: 'Modell Architektur',
-        onProgress: (phase, done, total) =>
-          report(`${phase === 'hash' ? 'hashed' : 'sent'} ${percent(done, total)}`),
-      }),
+    const total = statSync(path).size;
+    const recorded = await narrator.during(`reading ${size(total)}`, (report) =>
+      this.architectAtLead.uploadDocument(
+        this.registryId,
+        {
+          documentId: DOCUMENT,
+          content: path,
+          name: 'Modell Architektur',
+          mediaType: mediaTypeOf(path),
+        },
+        {
+          onProgress: ({ phase, bytes }) =>
+            report(`${phase === 'hash' ? 'hashed' : 'sent'} ${percent(bytes, total)}`),
+        },
+      ),
     );
     narrator.at(
       'client (lead)',
       `${DOCUMENT} version ${recorded.version}, ${size(recorded.size)}, SHA-256 ${recorded.contentDigest}`,
     );
-    await this.followUp(recorded, started, holders);
+    await this.followUp(recorded, started, FIRST_THREE);
   }
 
-  /** The entry, and on every instance that every mirror has confirmed it. */
+  /** The entry, and from every instance a receipt that proves that every mirror has confirmed it. */
   private async followUp(
-    recorded: { readonly sequence: number; readonly digest: string },
+    { sequence, digest }: { readonly sequence: number; readonly digest: string },
     started: number,
     holders: readonly MemberName[],
   ): Promise<void> {
     const { narrator, file } = this.options;
-    const { sequence, digest } = recorded;
     this.sequence = sequence;
     const took = duration(performance.now() - started);
     narrator.at('client (lead)', `entry ${sequence}, digest ${digest}, recorded after ${took}`);
-    const patienceMs = 180_000 + (file === undefined ? 0 : statSync(file).size / 5_000);
-    const known = await narrator.during('waiting for confirmations', () =>
+    const timeoutMs = 180_000 + (file === undefined ? 0 : statSync(file).size / 5_000);
+    const receipts = await narrator.during('waiting for confirmations', () =>
       Promise.all(
         holders.map((name) =>
-          waitUntilFinal(this.client(name), this.registryId, sequence, patienceMs),
+          this.client(name).waitUntilConfirmed(this.registryId, sequence, { timeoutMs }),
         ),
       ),
     );
-    this.tellConfirmations(known[0]);
+    this.tellConfirmations(receipts[0]);
     const all = duration(performance.now() - started);
     narrator.at(
       'every instance',
-      `holds all ${holders.length - 1} confirmations: final after ${all}`,
+      `gives a receipt with all ${holders.length - 1} confirmations: final after ${all}`,
     );
   }
 
-  private tellConfirmations(known: EntryStatus | undefined): void {
-    for (const { peer, role, confirmed } of known?.confirmations ?? []) {
-      if (role === 'lead' || confirmed === undefined) continue;
+  private tellConfirmations(fetched: FetchedReceipt | undefined): void {
+    for (const { peer, confirmedAt } of fetched?.receipt.confirmations ?? []) {
       const name = this.options.members.find((each) => each.certificateId === peer)?.name ?? peer;
-      this.options.narrator.at(name, `confirmed at ${confirmed.confirmedAt}`);
+      this.options.narrator.at(name, `confirmed at ${confirmedAt}`);
     }
   }
 

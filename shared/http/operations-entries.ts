@@ -11,7 +11,7 @@ import {
 } from '../ledger/schema.ts';
 import { transactionSchema } from '../ledger/transaction.ts';
 import { defineOperations } from './operation.ts';
-import { sequencePosition } from './positions.ts';
+import { sequencePosition, sequenceText } from './positions.ts';
 import { jsonBody } from './request-body.ts';
 import { OPERATORS, READERS } from './roles.ts';
 import { described, detailsSchema, named, statementSchema } from './schema-names.ts';
@@ -154,6 +154,8 @@ const redactionOrder = named('RedactionOrder', 'What an operator decided, signed
 
 const REGISTRY = '/v1/registries/{registryId}';
 const ENTRY = `${REGISTRY}/entries/{entryId}` as const;
+const from = described(sequenceText.exactOptional(), 'The first entry; 1 unless given.');
+const to = described(sequenceText.exactOptional(), 'The last entry; the newest unless given.');
 const UNKNOWN = ['REGISTRY_UNKNOWN', 'ENTRY_UNKNOWN'] as const;
 
 export const entryOperations = defineOperations({
@@ -164,6 +166,7 @@ export const entryOperations = defineOperations({
     summary: 'The entries of a registry',
     description: 'A page may be shorter than `limit`, so that an answer stays within 4 MiB.',
     roles: READERS,
+    query: { from, to },
     list: sequencePosition,
     answers: { 200: { description: 'In sequence order.', schema: entryList } },
     problems: ['REGISTRY_UNKNOWN'],
@@ -230,6 +233,7 @@ export const entryOperations = defineOperations({
     tag: 'entries',
     summary: 'Who confirmed which entry, as a table',
     roles: READERS,
+    query: { from, to },
     list: sequencePosition,
     answers: { 200: { description: 'In sequence order.', schema: confirmationTable } },
     problems: ['REGISTRY_UNKNOWN'],
@@ -240,6 +244,7 @@ export const entryOperations = defineOperations({
     tag: 'entries',
     summary: 'The checkpoints of a registry',
     roles: READERS,
+    query: { from },
     list: sequencePosition,
     answers: { 200: { description: 'In sequence order.', schema: checkpoints } },
     problems: ['REGISTRY_UNKNOWN'],

@@ -186,6 +186,15 @@ async function newDocument({ client, registryId }: World, documentId: string) {
   };
 }
 
+/** What comes after a hand-over belongs to the new lead. */
+async function handOverAndMore(given: World) {
+  const { parameters, body } = await newDocument(given, 'plan-9');
+  const peers = [given.architect.id, given.client.id];
+  const draft = { type: 'reconfigure-peers' as const, transactionId: randomUUID(), peers };
+  const transactions = [...one(draft).transactions, ...body.transactions];
+  return { parameters, body: { transactions } };
+}
+
 function newRegistry(peers: readonly string[]) {
   const draft = { type: 'create-registry' as const, transactionId: randomUUID(), peers };
   return { body: one(draft, { salt, name: 'Anbau', description: 'Los 2' }) };
@@ -229,6 +238,7 @@ const rows: readonly Row[] = [
   ['listConflicts', 404, unknownRegistry],
   ['appendTransactions', 201, (given) => newDocument(given, 'plan-2')],
   ['appendTransactions', 400, (given) => ({ ...inRegistry(given), body: { transactions: [] } })],
+  ['appendTransactions', 400, handOverAndMore],
   ['appendTransactions', 409, (given) => newDocument(given, 'plan-1')],
   [
     'appendTransactions',
@@ -248,6 +258,8 @@ const rows: readonly Row[] = [
   ['readTransaction', 404, within(() => ({ transactionId: nobody }))],
   ['listEntries', 200, inRegistry],
   ['listEntries', 200, (given) => ({ ...inRegistry(given), query: { limit: '2' } })],
+  ['listEntries', 200, (given) => ({ ...inRegistry(given), query: { from: '2', to: '3' } })],
+  ['listEntries', 400, (given) => ({ ...inRegistry(given), query: { from: '0' } })],
   ['listEntries', 404, unknownRegistry],
   ['listEntries', 400, (given) => ({ ...inRegistry(given), query: { cursor: 'e30' } })],
   ['readEntry', 200, within(() => ({ entryId: '2' }))],
@@ -265,8 +277,11 @@ const rows: readonly Row[] = [
   ['readEntry', 200, within(() => ({ entryId: '2' }))],
   ['listConfirmations', 200, inRegistry],
   ['listConfirmations', 200, ({ blocked }) => ({ parameters: { registryId: blocked } })],
+  ['listConfirmations', 200, (given) => ({ ...inRegistry(given), query: { from: '2', to: '3' } })],
+  ['listConfirmations', 200, (given) => ({ ...inRegistry(given), query: { from: '999' } })],
   ['listConfirmations', 404, unknownRegistry],
   ['listCheckpoints', 200, inRegistry],
+  ['listCheckpoints', 200, (given) => ({ ...inRegistry(given), query: { from: '3' } })],
   ['listCheckpoints', 404, unknownRegistry],
   ['listDocuments', 200, inRegistry],
   ['listDocuments', 404, unknownRegistry],
