@@ -13,7 +13,7 @@ import {
   type Output,
 } from './command.ts';
 import { NO_FOLLOW, tellConfirmed, waitOf, withClient } from './connected.ts';
-import { mediaTypeOf } from './documents.ts';
+import { mediaTypeOf } from './media-types.ts';
 import { versionLine } from './tables.ts';
 
 export const documentCommands: Commands = {

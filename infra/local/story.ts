@@ -159,7 +159,10 @@ class Story {
     narrator.at('client (lead)', `${REPORT} version 1, entry ${report.sequence}`);
     const request = await this.request(1);
     this.requestId = request.requestId;
-    narrator.at('client (lead)', `asks the checking engineer to approve version 1, by her public key`);
+    narrator.at(
+      'client (lead)',
+      `asks the checking engineer to approve version 1, by her public key`,
+    );
     await this.followUp(request, started, FIRST_THREE);
   }
 

@@ -1,28 +1,15 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  randomUUID,
-  X509Certificate,
-} from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { putBytes, RegistryProblem } from '../../cli/client.ts';
 import { runCommand } from '../../cli/command.ts';
-import {
-  createRegistry,
-  entryStatus,
-  introduce,
-  reconfigurePeers,
-  requestBody,
-  uploadDocument,
-  waitUntilFinal,
-} from '../../cli/documents.ts';
 import { operatorCommands } from '../../cli/operator-commands.ts';
 import type { MemberName } from '../../infra/local/members.ts';
+import type { UploadTarget } from '../../shared/client/answers.ts';
+import { putBytes } from '../../shared/client/object-store.ts';
+import { RegistryError } from '../../shared/client/problem.ts';
 import {
   type TestAuthority,
   type TestCertificate,
@@ -41,9 +28,9 @@ let local: LocalCluster;
 beforeAll(async () => {
   local = await startLocalCluster();
   for (const name of ['architect', 'contractor', 'checking-engineer'] as const)
-    await introduce(local.client('client'), member(name).certificatePem);
+    await local.client('client').introduceInstance(member(name).certificatePem);
   for (const name of ['client', 'contractor'] as const)
-    await introduce(local.client('architect'), member(name).certificatePem);
+    await local.client('architect').introduceInstance(member(name).certificatePem);
 });
 
 afterAll(() => local.close());
@@ -63,13 +50,23 @@ async function newRegistry(lead: MemberName = 'client', ...mirrors: readonly Mem
     lead,
     ...(mirrors.length === 0 ? (['architect', 'contractor'] as const) : mirrors),
   );
-  const { registryId } = await createRegistry(local.client(lead), { name: 'Neubau', peers });
+  const { registryId } = await local.client(lead).createRegistry({ name: 'Neubau', peers });
   return registryId;
 }
 
-function record(registryId: string, documentId: string, content = documentId) {
-  const path = local.file(`${documentId}.txt`, content);
-  return uploadDocument(local.client('client'), { registryId, documentId, path, name: documentId });
+function record(registryId: string, documentId: string, bytes = documentId) {
+  const content = local.file(`${documentId}.txt`, bytes);
+  const document = { documentId, content, name: documentId, mediaType: 'text/plain' };
+  return local.client('client').uploadDocument(registryId, document);
+}
+
+/** What the member's instance says of the entry, once its receipt proves every confirmation. */
+async function whenFinal(name: MemberName, registryId: string, sequence: number) {
+  const client = local.client(name);
+  await client.waitUntilConfirmed(registryId, sequence, { timeoutMs: PATIENCE_MS });
+  const known = await client.unverified.entryStatus(registryId, sequence);
+  expect(known.status).toEqual({ status: 'final' });
+  return known;
 }
 
 async function operator(...command: string[]): Promise<{ code: number; lines: string[] }> {
@@ -83,12 +80,7 @@ test('a document is recorded, replicated and confirmed, and every copy verifies 
   const recorded = await record(registryId, 'ARC-0001', 'ISO-10303-21;');
 
   for (const name of trio) {
-    const known = await waitUntilFinal(
-      local.client(name),
-      registryId,
-      recorded.sequence,
-      PATIENCE_MS,
-    );
+    const known = await whenFinal(name, registryId, recorded.sequence);
 
     expect(known.digest).toBe(recorded.digest);
     expect(known.confirmations.map(({ peer }) => peer)).toEqual(ids(...trio));
@@ -125,52 +117,51 @@ test('a document is recorded, replicated and confirmed, and every copy verifies 
 
 test('a mirror that is offline catches up by itself and gets every confirmation', async () => {
   const registryId = await newRegistry();
-  await waitUntilFinal(local.client('client'), registryId, 1, PATIENCE_MS);
+  await whenFinal('client', registryId, 1);
   await local.cluster.stopInstance('contractor');
   for (const id of ['A', 'B', 'C']) await record(registryId, id);
   await expect
-    .poll(async () => (await entryStatus(local.client('client'), registryId, 4)).status, {
+    .poll(async () => (await local.client('client').unverified.entryStatus(registryId, 4)).status, {
       timeout: PATIENCE_MS,
     })
     .toEqual({ status: 'confirmed', by: 1, of: 2 });
 
   await local.cluster.startInstance('contractor');
 
-  for (const name of trio) await waitUntilFinal(local.client(name), registryId, 4, PATIENCE_MS);
+  for (const name of trio) await whenFinal(name, registryId, 4);
 });
 
 test('the lead is handed over while an application keeps appending: nothing is lost or doubled', async () => {
   const registryId = await newRegistry();
-  await waitUntilFinal(local.client('client'), registryId, 1, PATIENCE_MS);
-  const refused: RegistryProblem[] = [];
+  await whenFinal('client', registryId, 1);
+  const refused: RegistryError[] = [];
   const recorded: number[] = [];
   const appending = Array.from({ length: 6 }, async (_, index) => {
     try {
       recorded.push((await record(registryId, `H-${index}`)).sequence);
     } catch (error) {
-      if (!(error instanceof RegistryProblem)) throw error;
+      if (!(error instanceof RegistryError)) throw error;
       refused.push(error);
     }
   });
 
   const peers = ids('architect', 'client', 'contractor');
-  const handOver = await reconfigurePeers(local.client('client'), registryId, peers);
+  const handOver = await local.client('client').reconfigurePeers(registryId, peers);
   await Promise.all(appending);
 
   for (const { status, members } of refused)
     expect([status, members['lead']]).toEqual([421, member('architect').certificateId]);
   expect(new Set([...recorded, handOver.sequence]).size).toBe(recorded.length + 1);
-  const path = local.file('later.txt', 'later');
-  await waitUntilFinal(local.client('architect'), registryId, handOver.sequence, PATIENCE_MS);
-  const later = await uploadDocument(local.client('architect'), {
-    registryId,
+  const content = local.file('later.txt', 'later');
+  await whenFinal('architect', registryId, handOver.sequence);
+  const later = await local.client('architect').uploadDocument(registryId, {
     documentId: 'LATER',
-    path,
+    content,
     name: 'later',
+    mediaType: 'text/plain',
   });
   expect(later.sequence).toBe(handOver.sequence + 1);
-  for (const name of trio)
-    await waitUntilFinal(local.client(name), registryId, later.sequence, PATIENCE_MS);
+  for (const name of trio) await whenFinal(name, registryId, later.sequence);
 });
 
 test('an upload takes exactly those bytes, once', async () => {
@@ -178,14 +169,15 @@ test('an upload takes exactly those bytes, once', async () => {
   const contentDigest = createHash('sha256').update(content).digest('hex');
   const asked = await local
     .client('client')
-    .call('POST', '/v1/uploads', { contentDigest, size: content.length });
-  const { upload } = asked.body as { upload: Parameters<typeof putBytes>[0] };
+    .unverified.call('POST', '/v1/uploads', { contentDigest, size: content.length });
+  const { upload } = asked as { upload: UploadTarget };
   const put = (bytes: Buffer) =>
     putBytes(
       { ...upload, headers: { ...upload.headers, 'content-length': String(bytes.length) } },
       (async function* () {
         yield bytes;
       })(),
+      { idleMsMax: PATIENCE_MS },
     );
 
   expect((await put(Buffer.from('exactly other'))).status).toBe(400);
@@ -196,9 +188,7 @@ test('an upload takes exactly those bytes, once', async () => {
 
 test('what was not uploaded is not recorded, and the ledger stays as it was', async () => {
   const registryId = await newRegistry();
-  const draft = {
-    type: 'upload-document' as const,
-    transactionId: randomUUID(),
+  const members = {
     documentId: 'GHOST',
     version: 1,
     contentDigest: 'ab'.repeat(32),
@@ -208,11 +198,11 @@ test('what was not uploaded is not recorded, and the ledger stays as it was', as
 
   const appended = local
     .client('client')
-    .call('POST', `/v1/registries/${registryId}/transactions`, requestBody(draft, { name: 'x' }));
+    .append(registryId, [{ type: 'upload-document', members, details: { name: 'x' } }]);
 
   await expect(appended).rejects.toMatchObject({ code: 'CONTENT_NOT_UPLOADED', status: 409 });
-  const { body } = await local.client('client').call('GET', `/v1/registries/${registryId}`);
-  expect(body).toMatchObject({ head: { sequence: 1 } });
+  const known = await local.client('client').unverified.registry(registryId);
+  expect(known).toMatchObject({ head: { sequence: 1 } });
 });
 
 describe('callers', () => {

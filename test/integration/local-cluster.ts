@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RegistryClient, readProfile } from '../../cli/client.ts';
 import { type Cluster, startCluster } from '../../infra/local/cluster.ts';
 import { type Member, type MemberName, prepareMembers } from '../../infra/local/members.ts';
 import { freePort } from '../../infra/local/port.ts';
+import { readProfile } from '../../shared/client/profile.ts';
+import { RegistryClient } from '../../shared/client/registry-client.ts';
 
 /** A real cluster for tests: the synthesized template, mutual TLS, DynamoDB Local in memory. */
 export interface LocalCluster {

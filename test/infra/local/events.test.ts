@@ -11,18 +11,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { RegistryClient, readProfile } from '../../../cli/client.ts';
-import {
-  createRegistry,
-  introduce,
-  uploadDocument,
-  waitUntilFinal,
-} from '../../../cli/documents.ts';
 import { type AwsService, callAws } from '../../../infra/local/aws-json.ts';
 import { type Cluster, startCluster } from '../../../infra/local/cluster.ts';
 import { type EventsServer, startEventsServer } from '../../../infra/local/events-server.ts';
 import { type Member, prepareMembers } from '../../../infra/local/members.ts';
 import { DynamoLedgerStore } from '../../../shared/adapters/aws/dynamo-ledger-store.ts';
+import { readProfile } from '../../../shared/client/profile.ts';
+import { RegistryClient } from '../../../shared/client/registry-client.ts';
 import { conflictIdOf, conflictOf } from '../../../shared/ledger/conflict.ts';
 import { type Digest, digestOf } from '../../../shared/ledger/digest.ts';
 import { testPeer, timeAfter } from '../../builders.ts';
@@ -178,22 +173,22 @@ describe('the events of two instances', () => {
 
   async function newRegistry(): Promise<Digest> {
     for (const { certificatePem } of members.slice(1))
-      await introduce(leadClient(), certificatePem);
+      await leadClient().introduceInstance(certificatePem);
     const peers = members.map(({ certificateId }) => certificateId);
-    const created = await createRegistry(leadClient(), { name: 'Neubau Geheimhaus', peers });
-    return created.registryId as Digest;
+    const created = await leadClient().createRegistry({ name: 'Neubau Geheimhaus', peers });
+    return created.registryId;
   }
 
   /** A new document, which is final everywhere when this resolves. */
   async function record(documentId: string): Promise<{ readonly sequence: number }> {
-    const recorded = await uploadDocument(leadClient(), {
-      registryId,
+    const recorded = await leadClient().uploadDocument(registryId, {
       documentId,
-      path: members[0]?.profile ?? '',
+      content: members[0]?.profile ?? '',
       name: 'Modell Geheim',
+      mediaType: 'application/octet-stream',
     });
     for (const client of clients)
-      await waitUntilFinal(client, registryId, recorded.sequence, 60_000);
+      await client.waitUntilConfirmed(registryId, recorded.sequence, { timeoutMs: 60_000 });
     return recorded;
   }
 

@@ -1,1 +1,0 @@
-export { mediaTypeOf } from './media-types.ts';
