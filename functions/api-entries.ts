@@ -44,9 +44,12 @@ function rangeOf({ page, query }: RangeRequest, { sequence }: Head) {
 /** The first of the entries that one answer can hold: always at least one. */
 function withinBytes(stored: readonly StoredEntry[]): readonly StoredEntry[] {
   let bytes = 0;
-  const end = stored.findIndex(({ entry, transaction, details, checkpoint }) => {
+  const end = stored.findIndex(({ entry, transaction, details, redaction, checkpoint }) => {
     bytes += entry.length + transaction.length + (details?.length ?? 0);
     bytes += checkpoint?.length ?? 0;
+    // Both signatures hold the reason, and it is shown once more.
+    if (redaction !== undefined)
+      bytes += Buffer.byteLength(JSON.stringify(redactionBody(redaction)));
     return bytes > limits.deliveryBytesMax;
   });
   return end === -1 ? stored : stored.slice(0, Math.max(1, end));
@@ -77,6 +80,7 @@ export const readReceipt: Handler<'readReceipt'> = (request) =>
           'CERTIFICATE_UNKNOWN',
           `this instance has not got the certificate of the peer ${issued.certificateId}, ` +
             'without which nobody could verify the receipt; ask again later, or another peer',
+          { members: { retryable: true } },
         );
     }
   });

@@ -1,36 +1,61 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
+import { EmfAlarms } from '../shared/adapters/aws/emf-alarms.ts';
 import type { Publication } from '../shared/adapters/aws/instance.ts';
 import { logLine } from '../shared/adapters/aws/log-line.ts';
 import { publishPrefixes, tableKey } from '../shared/config.ts';
 import type { Log } from '../shared/http/http-stack.ts';
 import { isCertificateId, isDigest, isSequence } from '../shared/ledger/digest.ts';
+import type { Alarms } from '../shared/registry/ports.ts';
 import { type EventPlace, publishEvents } from '../shared/registry/publish-events.ts';
 
 /**
  * Tells applications of every entry, confirmation and conflict that was stored. The records say
  * only which item: what an event says is read from the table, so their order does not matter, and a
  * record of keys alone, written by hand, publishes again.
+ *
+ * Only what may succeed later is reported as failed, for the stream repeats a shard from there. What
+ * never can is logged and raises an alarm, and holds up nothing.
  */
-export function createPublish(publication: Publication, log: Log = logLine) {
+export function createPublish(
+  publication: Publication,
+  log: Log = logLine,
+  alarms: Alarms = new EmfAlarms({ instanceName: publication.instanceName }),
+) {
+  const giveUp = (facts: Readonly<Record<string, string | number>>) => {
+    log('error', 'event can never be published', facts);
+    alarms.raise('EventsHopeless', facts);
+  };
   return async (event: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => {
-    const failed: DynamoDBRecord[] = [];
     const found: (readonly [DynamoDBRecord, EventPlace])[] = [];
     for (const record of event.Records) {
       const place = placeOf(record);
       if (place !== undefined) found.push([record, place]);
-      else failed.push(record);
+      else giveUp({ ...keysOf(record), reason: 'its key names no place of an event' });
     }
-    if (failed.length > 0) log('error', 'records without a place', { count: failed.length });
+    const failed: DynamoDBRecord[] = [];
     const places = found.map(([, place]) => place);
-    const outcomes = (await publishEvents(publication, places)).values();
-    for (const [record, place] of found) {
-      const outcome = outcomes.next().value;
+    const outcomes = await publishEvents(publication, places);
+    for (const [index, [record, place]] of found.entries()) {
+      const outcome = outcomes[index];
       if (outcome?.outcome === 'published') continue;
-      log('error', 'event not published', { ...place, reason: outcome?.reason ?? 'unknown' });
+      const facts = { ...place, reason: outcome?.reason ?? 'unknown' };
+      if (outcome?.outcome === 'hopeless') {
+        giveUp(facts);
+        continue;
+      }
+      log('error', 'event not published', facts);
       failed.push(record);
     }
     const numbers = failed.flatMap(({ dynamodb }) => dynamodb?.SequenceNumber ?? []);
     return { batchItemFailures: numbers.map((itemIdentifier) => ({ itemIdentifier })) };
+  };
+}
+
+/** What a record without a place is found by. */
+function keysOf({ dynamodb }: DynamoDBRecord) {
+  return {
+    partition: dynamodb?.Keys?.[tableKey.partition]?.S ?? '',
+    sort: dynamodb?.Keys?.[tableKey.sort]?.S ?? '',
   };
 }
 
@@ -40,9 +65,8 @@ const [ENTRY, CONFIRMATION, CONFLICT] = publishPrefixes;
  * Where the record's item is: `ENTRY#<registry>#<copy>#<sequence>`, `CONFIRMATION#<registry>#<signer>`
  * with the sequence as sort key, `CONFLICT#<registry>` with the conflict's id.
  */
-function placeOf({ dynamodb }: DynamoDBRecord): EventPlace | undefined {
-  const partition = dynamodb?.Keys?.[tableKey.partition]?.S ?? '';
-  const sort = dynamodb?.Keys?.[tableKey.sort]?.S ?? '';
+function placeOf(record: DynamoDBRecord): EventPlace | undefined {
+  const { partition, sort } = keysOf(record);
   const [kind, registryId = '', third = '', fourth = ''] = partition.split('#');
   if (!isDigest(registryId)) return undefined;
   switch (`${kind}#`) {

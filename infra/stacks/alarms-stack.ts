@@ -80,6 +80,12 @@ export class AlarmsStack extends Stack {
       }),
       action,
     });
+    new RunbookAlarm(this, 'EventsHopeless', {
+      section: 'events-unpublished',
+      meaning: `Instance ${instanceName} can never tell its applications of something: it is damaged or missing.`,
+      metric: signal(instanceName, 'EventsHopeless', Stats.SUM),
+      action,
+    });
     new RunbookAlarm(this, 'EventsLate', {
       section: 'events-unpublished',
       meaning: `Instance ${instanceName} tells its applications late of what it stores.`,

@@ -240,9 +240,10 @@ export const requestAnswer = z.object({
     .object({
       signedBy: linkSchema,
       signedAt: timestampSchema,
-      claimedAt: timestampSchema,
-      algorithm,
-      legacy: z.boolean(),
+      /** These are absent where the instance says that the signature does not verify. */
+      claimedAt: timestampSchema.exactOptional(),
+      algorithm: algorithm.exactOptional(),
+      legacy: z.boolean().exactOptional(),
     })
     .exactOptional(),
 });

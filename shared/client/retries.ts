@@ -19,9 +19,13 @@ export const defaultRetries: RetryPolicy = {
   waitMsMax: 10_000,
 };
 
+/** Errors after which everything was tried already: whoever called that does not begin again. */
+const givenUp = new WeakSet<RegistryError>();
+
 /**
  * Tries until it succeeds, or fails for good: with an error that is not `retryable`, after so many
- * tries, or when the time is over. `attempt` is told how much of the time is left.
+ * tries, or when the time is over. `attempt` is told how much of the time is left. Tries inside of
+ * tries do not multiply.
  */
 export async function withRetries<T>(
   { triesMax, totalMsMax, firstWaitMs, waitMsMax }: RetryPolicy,
@@ -33,14 +37,26 @@ export async function withRetries<T>(
     try {
       return await attempt(Math.max(1, deadline - performance.now()));
     } catch (error) {
-      if (!(error instanceof RegistryError && error.retryable) || tries >= triesMax) throw error;
+      const failed = retryableIn(error);
+      if (tries >= triesMax) throw last(failed);
       // Full jitter: anything up to the exponential bound, so that many clients spread out.
       const bound = Math.min(waitMsMax, firstWaitMs * 2 ** (tries - 1));
-      const waitMs = (error.retryAfterMs ?? 0) + Math.random() * bound;
-      if (performance.now() + waitMs >= deadline) throw error;
+      const waitMs = (failed.retryAfterMs ?? 0) + Math.random() * bound;
+      if (performance.now() + waitMs >= deadline) throw last(failed);
       await pause(waitMs, signal);
     }
   }
+}
+
+/** The error, if trying again may help; else it is thrown. */
+function retryableIn(error: unknown): RegistryError {
+  if (error instanceof RegistryError && error.retryable && !givenUp.has(error)) return error;
+  throw error;
+}
+
+function last(error: RegistryError): RegistryError {
+  givenUp.add(error);
+  return error;
 }
 
 /** Waits; rejects with the signal's own reason when it is aborted. */

@@ -1,5 +1,6 @@
 /** Operations about signatures by people: what is required, what is to be signed, what was. */
 import * as z from 'zod';
+import { refusalCodes } from '../ledger/errors.ts';
 import {
   base64urlSchema,
   digestSchema,
@@ -33,6 +34,11 @@ const statusSchema = z.enum([
   'signed',
 ] as const satisfies readonly RequestStatus[]);
 
+const recordedSignature = {
+  signedBy: linkSchema,
+  signedAt: described(timestampSchema, "By the lead's clock; `claimedAt` is by the signer's."),
+};
+
 const signatureRequest = named('SignatureRequest', 'One required signature.', () =>
   z.strictObject({
     requestId: uuidSchema,
@@ -52,16 +58,21 @@ const signatureRequest = named('SignatureRequest', 'One required signature.', ()
     requestedBy: linkSchema,
     requestedAt: timestampSchema,
     signature: z
-      .strictObject({
-        signedBy: linkSchema,
-        signedAt: described(
-          timestampSchema,
-          "By the lead's clock; `claimedAt` is by the signer's.",
-        ),
-        claimedAt: timestampSchema,
-        algorithm: algorithmSchema,
-        legacy: described(z.boolean(), 'RS256: accepted for existing cards.'),
-      })
+      .union([
+        z.strictObject({
+          ...recordedSignature,
+          claimedAt: timestampSchema,
+          algorithm: algorithmSchema,
+          legacy: described(z.boolean(), 'RS256: accepted for existing cards.'),
+        }),
+        z.strictObject({
+          ...recordedSignature,
+          flaw: described(
+            z.enum(refusalCodes),
+            'The signature does not verify any more, and this is why: audit the instance.',
+          ),
+        }),
+      ])
       .exactOptional(),
   }),
 );

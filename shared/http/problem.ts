@@ -78,6 +78,9 @@ const RETRYABLE: ReadonlySet<ProblemCode> = new Set([
   'BUSY',
   'LEAD_NOT_RECONCILED',
   'INTERNAL',
+  // Their texts say to wait. ENTRY_UNKNOWN is an answer in itself, which callers must get at once.
+  'CONTENT_NOT_HELD',
+  'NEW_LEAD_BEHIND',
 ]);
 
 /** An answer, before it gets the gateway's form. */

@@ -10,25 +10,24 @@
  *
  * It writes nothing and opens no conflict; a crash leaves nothing, and it begins anew.
  */
-import type { Link } from '../ledger/backlinks.ts';
 import { type ChainHead, sameLink } from '../ledger/chain.ts';
 import type { ConfirmationStatement } from '../ledger/confirmation.ts';
-import { type Digest, digestOf, digestOfStream, type RegistryId } from '../ledger/digest.ts';
+import {
+  type CertificateId,
+  type Digest,
+  digestOfStream,
+  type RegistryId,
+} from '../ledger/digest.ts';
 import type { RefusalCode } from '../ledger/errors.ts';
 import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
-import {
-  type DocumentItem,
-  documentKey,
-  type StateItem,
-  type StateKey,
-  type TransactionItem,
-  transactionKey,
-  type VersionItem,
-  versionKey,
-} from '../ledger/state.ts';
-import { readTransaction, type Transaction, type UploadDocument } from '../ledger/transaction.ts';
 import { type Finding, LedgerVerifier } from '../ledger/verify.ts';
+import {
+  itemThatDiffers,
+  readStoredState,
+  type StoredState,
+  transactionOf,
+} from './audit-state.ts';
 import { ConfirmationsInOrder } from './export.ts';
 import type { BlobStore, Confirmation, Head, LedgerStore, StoredEntry } from './ports.ts';
 
@@ -93,13 +92,25 @@ export async function auditRegistry(
   const head = await ports.store.head(registryId);
   if (head === undefined) return { outcome: 'unknown-registry' };
   const progress = await ports.store.progress(registryId);
-  const audit = new Audit(ports, head, progress?.verifiedThrough);
+  const invitation = await ports.store.invitation(registryId);
+  const audit = new Audit(ports, head, {
+    fetchedThrough: progress?.verifiedThrough,
+    peersBeyond: invitation?.everPeers ?? [],
+  });
   while (audit.entries < head.sequence) {
     const flaw = await audit.nextPage();
     if (flaw !== undefined) return flaw;
     onProgress(audit.progress);
   }
   return audit.end();
+}
+
+/** What is known beside the ledger, of a copy that is still catching up. */
+interface KnownBefore {
+  /** Documents above were not all fetched yet; undefined: nothing is known to be under way. */
+  readonly fetchedThrough: number | undefined;
+  /** Peers of lists that are still to come. */
+  readonly peersBeyond: readonly CertificateId[];
 }
 
 class Audit {
@@ -114,11 +125,12 @@ class Audit {
   #bytes = 0;
   #confirmations = 0;
 
-  constructor(ports: AuditPorts, head: Head, fetchedThrough: number | undefined) {
+  constructor(ports: AuditPorts, head: Head, { fetchedThrough, peersBeyond }: KnownBefore) {
     this.#ports = ports;
     this.#head = head;
     this.#fetchedThrough = fetchedThrough;
-    this.#verifier = new LedgerVerifier({ registryId: head.registryId, rules: true });
+    const { registryId } = head;
+    this.#verifier = new LedgerVerifier({ registryId, rules: true, peersBeyond });
     this.#inOrder = new ConfirmationsInOrder(ports.store, head.registryId);
   }
 
@@ -142,12 +154,12 @@ class Audit {
     const page = await this.#ports.store.entries(registryId, copy, { from, count });
     if (page.length === 0)
       return wrong(from, 'ENTRY_MISSING', `entry ${from} is missing below the head ${sequence}`);
-    const { items } = await this.#ports.store.read(registryId, page.flatMap(keysOf));
+    const state = await readStoredState(this.#ports.store, this.#head, page);
     for (const stored of page) {
       const flaw =
         this.#flawOfEntry(stored) ??
         (await this.#flawOfConfirmations(stored)) ??
-        flawOfState(stored, items) ??
+        flawOfState(stored, state) ??
         (await this.#flawOfDocument(stored));
       if (flaw !== undefined) return flaw;
     }
@@ -232,21 +244,6 @@ function wrong(sequence: number, code: AuditCode, detail: string): Wrong {
   return { outcome: 'wrong', sequence, code, detail };
 }
 
-/** Undefined only where the bytes are no transaction, which verifying the entry finds. */
-function transactionOf(stored: StoredEntry): Transaction | undefined {
-  const read = readTransaction(stored.transaction);
-  return read.outcome === 'read' ? read.transaction : undefined;
-}
-
-function keysOf(stored: StoredEntry): StateKey[] {
-  const transaction = transactionOf(stored);
-  if (transaction === undefined) return [];
-  const key = transactionKey(transaction.transactionId);
-  if (transaction.type !== 'upload-document') return [key];
-  const { documentId, version } = transaction;
-  return [key, documentKey(documentId), versionKey(documentId, version)];
-}
-
 /** What a confirmation is found by must be what its signer said; the statement is verified. */
 function flawOfStoredConfirmation(
   confirmation: Confirmation,
@@ -262,54 +259,17 @@ function flawOfStoredConfirmation(
   );
 }
 
-type Items = ReadonlyMap<StateKey, StateItem>;
-
-/** The state items that the entry's transaction made; the entry is verified. */
-function flawOfState(stored: StoredEntry, items: Items): Wrong | undefined {
-  const key = transactionKey(stored.transactionId);
-  const recorded = items.get(key) as TransactionItem | undefined;
-  if (
-    recorded?.sequence !== stored.sequence ||
-    recorded.transactionDigest !== digestOf(stored.transaction)
-  )
-    return stateDiffers(stored, key);
-  const transaction = transactionOf(stored);
-  return transaction?.type === 'upload-document'
-    ? flawOfVersion(stored, transaction, items)
-    : undefined;
-}
-
-function flawOfVersion(
-  stored: StoredEntry,
-  { documentId, version, contentDigest, size, mediaType }: UploadDocument,
-  items: Items,
-): Wrong | undefined {
-  const key = versionKey(documentId, version);
-  const item = items.get(key) as VersionItem | undefined;
-  if (
-    !sameLink(item?.entry, linkOf(stored)) ||
-    item?.contentDigest !== contentDigest ||
-    item.size !== size ||
-    item.mediaType !== mediaType
-  )
-    return stateDiffers(stored, key);
-  // A newer version, which has its own entry, may have come since.
-  const newest = items.get(documentKey(documentId)) as DocumentItem | undefined;
-  const isThis = newest?.version === version && sameLink(newest.entry, linkOf(stored));
-  const isNewer = newest !== undefined && newest.version > version;
-  return isThis || isNewer ? undefined : stateDiffers(stored, documentKey(documentId));
-}
-
-function stateDiffers({ sequence }: StoredEntry, key: StateKey): Wrong {
-  return wrong(
-    sequence,
-    'STATE_ITEM_DIFFERS',
-    `the state item ${key} is not what entry ${sequence} made it`,
-  );
-}
-
-function linkOf({ sequence, digest }: StoredEntry): Link {
-  return { sequence, digest };
+/** The state items that the entry's transaction made or renewed; the entry is verified. */
+function flawOfState(stored: StoredEntry, state: StoredState): Wrong | undefined {
+  const key = itemThatDiffers(stored, state);
+  const { sequence } = stored;
+  return key === undefined
+    ? undefined
+    : wrong(
+        sequence,
+        'STATE_ITEM_DIFFERS',
+        `the state item ${key} is not what entry ${sequence} made it`,
+      );
 }
 
 /** What the head item says beside the chain that came out; undefined: the same. */

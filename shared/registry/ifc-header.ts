@@ -41,7 +41,9 @@ type Parameter = string | readonly Parameter[] | undefined;
 
 function firstText(parameter: Parameter): string | undefined {
   const text = typeof parameter === 'object' ? firstText(parameter[0]) : parameter?.trim();
-  return text === undefined || text === '' ? undefined : text.slice(0, TEXT_CHARACTERS_MAX);
+  if (text === undefined || text === '') return undefined;
+  // By code points: a cut through a surrogate pair would leave half a character.
+  return Array.from(text).slice(0, TEXT_CHARACTERS_MAX).join('');
 }
 
 /** The parameters of the first entity of that type; undefined where it is absent or cut off. */

@@ -388,7 +388,8 @@ export type Signal =
   | 'StatementsRefused'
   | 'ClockSkew'
   | 'PeerUnreachable'
-  | 'DocumentUnavailable';
+  | 'DocumentUnavailable'
+  | 'EventsHopeless';
 
 /** Metrics and loud log lines. Never throws, never waits. */
 export interface Alarms {

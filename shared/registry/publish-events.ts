@@ -69,7 +69,9 @@ export type EventPlace = { readonly registryId: RegistryId } & (
 export type PublishOutcome =
   | { readonly outcome: 'published' }
   /** Not known to be published: to be tried again. The reason names no person and no content. */
-  | { readonly outcome: 'failed'; readonly reason: string };
+  | { readonly outcome: 'failed'; readonly reason: string }
+  /** Trying again is of no use: the item is damaged, or is not in the store. */
+  | { readonly outcome: 'hopeless'; readonly reason: string };
 
 export interface PublishPorts {
   readonly instanceName: string;
@@ -103,7 +105,7 @@ async function publishTurn(
   const events = made.flatMap((each) => (each.outcome === 'made' ? [each.event] : []));
   const taken = (events.length === 0 ? [] : await ports.events.publish(events)).values();
   return made.map((each) => {
-    if (each.outcome === 'failed') return each;
+    if (each.outcome !== 'made') return each;
     const answer = taken.next().value;
     if (answer?.outcome === 'taken') return { outcome: 'published' };
     return { outcome: 'failed', reason: `the bus did not take it: ${answer?.reason ?? 'silence'}` };
@@ -112,42 +114,67 @@ async function publishTurn(
 
 type Made =
   | { readonly outcome: 'made'; readonly event: RegistryEvent }
-  | Extract<PublishOutcome, { outcome: 'failed' }>;
+  | Exclude<PublishOutcome, { outcome: 'published' }>;
 
+/** What is read and shaped apart: only reading may succeed later. */
 async function tryEventAt(ports: PublishPorts, place: EventPlace): Promise<Made> {
+  let shape: () => RegistryEvent;
   try {
-    return { outcome: 'made', event: await eventAt(ports, place) };
+    shape = await readItem(ports, place);
   } catch (error) {
-    return { outcome: 'failed', reason: error instanceof Error ? error.message : 'unknown' };
+    const reason = reasonOf(error);
+    return { outcome: DAMAGED.test(reason) ? 'hopeless' : 'failed', reason };
+  }
+  try {
+    return { outcome: 'made', event: shape() };
+  } catch (error) {
+    return { outcome: 'hopeless', reason: reasonOf(error) };
   }
 }
 
-async function eventAt(
+/**
+ * What the store says where an item lacks something, or an entry its transaction. Both were written
+ * at once and are read consistently, so nothing that is still to come mends it.
+ */
+const DAMAGED = / it was damaged$| is gone from copy \d+;/;
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown';
+}
+
+/** Reads the item. What it gives shapes the event, and throws where there is none to be made. */
+async function readItem(
   { store, instanceName }: PublishPorts,
   place: EventPlace,
-): Promise<RegistryEvent> {
+): Promise<() => RegistryEvent> {
   const { registryId } = place;
   switch (place.kind) {
     case 'entry': {
       const { copy, sequence } = place;
       const [stored] = await store.entries(registryId, copy, { from: sequence, count: 1 });
-      if (stored === undefined) throw missing(`entry ${sequence}`, registryId);
-      return entryAppended(instanceName, registryId, stored);
+      return () => {
+        if (stored === undefined) throw missing(`entry ${sequence}`, registryId);
+        return entryAppended(instanceName, registryId, stored);
+      };
     }
     case 'confirmation': {
       const { signer, sequence } = place;
       const found = await store.firstConfirmationCovering(registryId, signer, sequence);
-      if (found?.sequence !== sequence)
-        throw missing(`the confirmation of entry ${sequence} by ${signer}`, registryId);
-      return entryConfirmed(instanceName, registryId, found);
+      return () => {
+        if (found?.sequence !== sequence)
+          throw missing(`the confirmation of entry ${sequence} by ${signer}`, registryId);
+        return entryConfirmed(instanceName, registryId, found);
+      };
     }
     case 'conflict': {
       const { conflictId } = place;
       const conflicts = await store.conflicts(registryId);
       const found = conflicts.find((each) => each.conflictId === conflictId);
-      if (found === undefined) throw missing(`the conflict ${conflictId}`, registryId);
       const head = await store.head(registryId);
-      return conflictOpened(instanceName, found, head?.openConflicts.length ?? 0);
+      return () => {
+        if (found === undefined) throw missing(`the conflict ${conflictId}`, registryId);
+        return conflictOpened(instanceName, found, head?.openConflicts.length ?? 0);
+      };
     }
   }
 }

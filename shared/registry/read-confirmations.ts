@@ -4,7 +4,7 @@ import { type ListInForce, listBefore, listBroughtBy } from './configuration-at.
 import type { Confirmation, Head, LedgerStore, StoredEntry } from './ports.ts';
 import { type PeerConfirmation, type ReadPorts, timesOf } from './read.ts';
 import type { Page } from './read-page.ts';
-import { type EntryStatus, openStatuses } from './read-status.ts';
+import { type EntryStatus, openStatuses, type Statuses } from './read-status.ts';
 
 /** Who confirmed which entry, as a table: a row an entry, a column a peer. */
 
@@ -12,7 +12,10 @@ import { type EntryStatus, openStatuses } from './read-status.ts';
 export interface ConfirmationCell {
   /** In the list in force at the entry; absent: not in that list. */
   readonly role?: 'lead' | 'mirror';
-  /** Whether it counts for the status: only mirrors of the list in force at the entry do. */
+  /**
+   * Whether it counts for the status: only mirrors of the list in force at the entry do. While a
+   * conflict is open, a confirmation does only where the peer's came before it.
+   */
   readonly counts: boolean;
   /** The first of the peer's confirmations that covers the entry; absent: none is known here. */
   readonly confirmed?: NonNullable<PeerConfirmation['confirmed']>;
@@ -55,7 +58,10 @@ export async function listConfirmations(
   for (const [index, { sequence, digest }] of stored.entries()) {
     const list = lists[index] as ListInForce;
     const status = await statuses.of(sequence, list);
-    const cells = peers.map((peer, at) => cellOf(list, peer, covering(columns[at], sequence)));
+    const counts = (mirror: CertificateId) => countsAlone(statuses, [sequence, list], mirror);
+    const cells = await Promise.all(
+      peers.map((peer, at) => cellOf([list, counts], peer, covering(columns[at], sequence))),
+    );
     entries.push({ sequence, digest, status, cells });
   }
   const last = stored.at(-1)?.sequence ?? head.sequence;
@@ -87,15 +93,25 @@ function covering(
   return confirmations?.find((each) => each.sequence >= sequence);
 }
 
-function cellOf(
-  { peers }: ListInForce,
+/** Whether the entry would be final if that mirror were the only one: asked of what is kept. */
+async function countsAlone(
+  statuses: Statuses,
+  [sequence, list]: readonly [number, ListInForce],
+  mirror: CertificateId,
+): Promise<boolean> {
+  const peers = [...list.peers.slice(0, 1), mirror];
+  return (await statuses.of(sequence, { ...list, peers })).status === 'final';
+}
+
+async function cellOf(
+  [{ peers }, counts]: readonly [ListInForce, (mirror: CertificateId) => Promise<boolean>],
   peer: CertificateId,
   confirmation: Confirmation | undefined,
-): ConfirmationCell {
+): Promise<ConfirmationCell> {
   const place = peers.indexOf(peer);
   return {
     ...(place === -1 ? {} : { role: place === 0 ? 'lead' : 'mirror' }),
-    counts: place > 0,
+    counts: place > 0 && (confirmation === undefined || (await counts(peer))),
     ...(confirmation === undefined ? {} : { confirmed: timesOf(confirmation) }),
   };
 }

@@ -1,5 +1,6 @@
 import type { Link } from '../ledger/backlinks.ts';
 import type { Digest } from '../ledger/digest.ts';
+import type { RefusalCode } from '../ledger/errors.ts';
 import { type SignatureAlgorithm, verifySignature } from '../ledger/signature.ts';
 import { type RequestItem, requestKey } from '../ledger/state.ts';
 import type { Purpose, SigningKey } from '../ledger/transaction.ts';
@@ -42,10 +43,17 @@ export interface RequestSummary extends Pick<Texts, 'signer' | 'note' | 'redacte
   readonly signature?: GivenSignature;
 }
 
-export interface GivenSignature {
+/** A signature that was recorded. With a `flaw` it shows nothing that the signature says. */
+export type GivenSignature = RecordedSignature &
+  (VerifiedSignature | { readonly flaw: RefusalCode });
+
+interface RecordedSignature {
   /** The entry that recorded the signature, and its timestamp: by the lead's clock. */
   readonly signedBy: Link;
   readonly signedAt: string;
+}
+
+interface VerifiedSignature {
   /** What the signature itself says: by the signer's clock. */
   readonly claimedAt: string;
   readonly algorithm: SignatureAlgorithm;
@@ -152,19 +160,18 @@ function statusOf({ signed, dueAt }: RequestItem, clock: Clock): RequestStatus {
   return dueAt !== undefined && dueAt < new Date(clock.now()).toISOString() ? 'overdue' : 'open';
 }
 
-/** Verified again: what an application shows to a person should not rest on a state item. */
+/**
+ * Verified again: what an application shows to a person should not rest on a state item. One that
+ * does not verify any more is shown as that, and keeps no other request from being read.
+ */
 function signatureOf(head: Head, request: RequestItem, stored: StoredEntry): GivenSignature {
   const { signature } = transactionOf(stored, 'sign-document');
   const target = { ...request, registryId: head.registryId };
   const verified = verifySignature(signature, target);
-  if (verified.outcome === 'refused')
-    throw new Error(
-      `the signature in entry ${stored.sequence} of registry ${head.registryId} does not verify ` +
-        `any more: ${verified.code}: ${verified.detail}; audit this instance`,
-    );
+  const recorded = { signedBy: linkOf(stored), signedAt: timestampOf(stored) };
+  if (verified.outcome === 'refused') return { ...recorded, flaw: verified.code };
   return {
-    signedBy: linkOf(stored),
-    signedAt: timestampOf(stored),
+    ...recorded,
     claimedAt: verified.signedAt,
     algorithm: verified.algorithm,
     legacy: verified.legacy,

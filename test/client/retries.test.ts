@@ -88,6 +88,19 @@ test('tries are bounded, and the last answer is told with its request id', async
   expect(atLead.arrived).toHaveLength(quick.triesMax);
 });
 
+test('tries inside of tries do not multiply', async () => {
+  let tries = 0;
+  const failing = async () => {
+    tries += 1;
+    throw new RegistryError('BUSY', 'not now', { retryable: true });
+  };
+
+  const call = withRetries(quick, undefined, () => withRetries(quick, undefined, failing));
+
+  await expect(call).rejects.toMatchObject({ code: 'BUSY' });
+  expect(tries).toBe(quick.triesMax);
+});
+
 test('time is bounded: what asks for more patience than is left is not waited for', async () => {
   const { atLead } = await served();
   atLead.intercept = () => answered(503, { 'retry-after': '3600' }, { code: 'BUSY' });

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { encodeCursor } from '../../shared/http/cursor.ts';
 import { digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
+import { limits } from '../../shared/ledger/limits.ts';
+import { testPeers } from '../builders.ts';
 import { MemoryCluster, type MemoryInstance, salt } from '../memory-cluster.ts';
+import { redactionBy } from '../redacting.ts';
 import { testSigner } from '../signing.ts';
 
 let client: MemoryInstance;
@@ -139,4 +142,30 @@ test('a position beyond the end is an empty last page', async () => {
   const { body } = await client.call('GET', withCursor(list, encodeCursor(list, '999')));
 
   expect(body).toEqual({ entries: [] });
+});
+
+test('a page of entries with long redactions is no larger than a delivery, and goes on', async () => {
+  const [instance, operator] = testPeers(2);
+  if (instance === undefined || operator === undefined) throw new Error('no peers');
+  const lead = await new MemoryCluster().add('lead');
+  const redacted = await lead.create([]);
+  const reason = '🏗'.repeat(limits.descriptionCharactersMax);
+  const count = 99;
+  const sequences = Array.from({ length: count }, (_, index) => index + 2);
+  for (const sequence of sequences) {
+    await lead.record(redacted, `D${sequence}`);
+    const [stored] = await lead.known.entries(redacted, 1, { from: sequence, count: 1 });
+    if (stored === undefined) throw new Error(`no entry ${sequence}`);
+    const place = { registryId: redacted, sequence: stored.sequence, reason };
+    const signed = redactionBy(instance, operator, place);
+    await lead.known.redactDetails(redacted, 1, stored, signed);
+  }
+
+  const path = `/v1/registries/${redacted}/entries?limit=100`;
+  const { bytes } = await lead.exchange('GET', path);
+  const { entries, next } = JSON.parse(bytes.toString());
+
+  expect(bytes.length).toBeLessThan(1.1 * limits.deliveryBytesMax);
+  expect(entries.length).toBeLessThan(count);
+  expect(next).toEqual(expect.any(String));
 });

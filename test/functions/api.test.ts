@@ -429,7 +429,10 @@ test.each([
   ['{registry}/entries?limit=0', 'limit: expected 1 to 100'],
   ['{registry}/entries?limit=', 'limit: expected 1 to 100'],
   ['{registry}/entries?limit=1,2', 'limit: expected 1 to 100'],
-  ['{registry}/entries?after=1', 'after: there is no such query parameter here; expected: from, to, limit, cursor'],
+  [
+    '{registry}/entries?after=1',
+    'after: there is no such query parameter here; expected: from, to, limit, cursor',
+  ],
   ['{registry}?toString=1', 'toString: there is no such query parameter here; expected: none'],
   ['{registry}?limit=1', 'limit: there is no such query parameter here; expected: none'],
   ['{registry}/signature-requests?status=late', 'status: '],

@@ -11,6 +11,7 @@ import {
   transactionItemKey,
 } from '../../shared/adapters/aws/dynamo-keys.ts';
 import { MemoryLedgerStore } from '../../shared/adapters/memory/memory-ledger-store.ts';
+import { RecordingAlarms } from '../../shared/adapters/memory/recording-alarms.ts';
 import { RecordingEvents } from '../../shared/adapters/memory/recording-events.ts';
 import { publishPrefixes, publishReadPrefixes } from '../../shared/config.ts';
 import { conflictIdOf, conflictOf } from '../../shared/ledger/conflict.ts';
@@ -55,11 +56,14 @@ async function publishing() {
   await store.openConflict({ ...conflict, recordedAt: timeAfter(61) }, ledger.head);
   const events = new RecordingEvents();
   const lines: string[] = [];
+  const alarms = new RecordingAlarms();
   const handler = createPublish(
     { instanceName: 'client', store, events },
     (level, message, facts) => lines.push(JSON.stringify({ level, message, facts })),
+    alarms,
   );
-  return { handler, events, lines, registryId, conflictId, mirror: mirror.certificateId };
+  const signer = mirror.certificateId;
+  return { handler, events, lines, alarms, store, registryId, conflictId, mirror: signer };
 }
 
 function failures(...numbers: readonly number[]) {
@@ -117,31 +121,54 @@ test('what the bus does not take comes again, and what stands behind it is publi
   expect(events.published.map(({ sequence }) => sequence)).toEqual([1, 3, 2, 3]);
 });
 
-test('an item that is not in the store yet is reported as failed', async () => {
-  const { handler, events, lines, registryId } = await publishing();
+test('an item that is not in the store is not late: it is given up, and rings', async () => {
+  const { handler, events, lines, alarms, registryId } = await publishing();
 
   const answer = await handler(
-    streamEvent(entryKey(registryId, 1, 4), entryKey(registryId, 2, 1), entryKey(registryId, 1, 1)),
+    streamEvent(
+      entryKey(registryId, 1, 4),
+      conflictKey(registryId, digestOf('unknown')),
+      entryKey(registryId, 1, 1),
+    ),
   );
 
-  expect(answer).toEqual(failures(1, 2));
+  expect(answer).toEqual(failures());
   expect(events.published).toHaveLength(1);
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([
     {
       level: 'error',
-      message: 'event not published',
+      message: 'event can never be published',
       facts: { registryId, kind: 'entry', copy: 1, sequence: 4 },
     },
-    { message: 'event not published', facts: { copy: 2, sequence: 1 } },
+    { message: 'event can never be published', facts: { conflictId: digestOf('unknown') } },
+  ]);
+  expect(alarms.raised).toMatchObject([
+    { signal: 'EventsHopeless', facts: { registryId, sequence: 4 } },
+    { signal: 'EventsHopeless', facts: { kind: 'conflict' } },
   ]);
 });
 
-test('a conflict that is not in the store is reported as failed', async () => {
-  const { handler, registryId } = await publishing();
+test('what can never be published holds up nothing that comes later in the shard', async () => {
+  const { handler, events, registryId } = await publishing();
+  const batch = streamEvent(entryKey(registryId, 1, 9), entryKey(registryId, 1, 2));
+  events.refuses = () => 'ThrottlingException';
 
-  const answer = await handler(streamEvent(conflictKey(registryId, digestOf('unknown'))));
+  const throttled = await handler(batch);
+  events.refuses = () => undefined;
+  const later = await handler(batch);
+
+  expect([throttled, later]).toEqual([failures(2), failures()]);
+});
+
+test('a table that cannot be read is asked again, and rings nothing', async () => {
+  const { handler, lines, alarms, store, registryId } = await publishing();
+  store.entries = () => Promise.reject(new Error('the table is throttled; try again'));
+
+  const answer = await handler(streamEvent(entryKey(registryId, 1, 2)));
 
   expect(answer).toEqual(failures(1));
+  expect(lines.join()).toContain('event not published');
+  expect(alarms.raised).toEqual([]);
 });
 
 test.each([
@@ -150,16 +177,22 @@ test.each([
   ['an entry at sequence 0', 'ENTRY#', 'ENTRY', '#1#0'],
   ['a confirmation by nobody', 'CONFIRMATION#', '0000000000000001', '#nobody'],
   ['a conflict without an id', 'CONFLICT#', 'x'],
-])('%s has no event: it is reported, never passed over', async (_what, prefix, sk, rest = '') => {
-  const { handler, events, lines, registryId } = await publishing();
+])('%s has no event: it rings, and is never passed over', async (_what, prefix, sk, rest = '') => {
+  const { handler, events, lines, alarms, registryId } = await publishing();
   const unknown = { pk: { S: `${prefix}${registryId}${rest}` }, sk: { S: sk } };
 
   const answer = await handler(streamEvent(entryKey(registryId, 1, 1), unknown));
 
-  expect(answer).toEqual(failures(2));
+  const facts = {
+    partition: unknown.pk.S,
+    sort: sk,
+    reason: 'its key names no place of an event',
+  };
+  expect(answer).toEqual(failures());
   expect(events.published).toHaveLength(1);
-  expect(lines).toEqual([
-    '{"level":"error","message":"records without a place","facts":{"count":1}}',
+  expect(alarms.raised).toEqual([{ signal: 'EventsHopeless', facts }]);
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    { level: 'error', message: 'event can never be published', facts },
   ]);
 });
 

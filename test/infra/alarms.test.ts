@@ -65,6 +65,7 @@ test('the metrics of the instance itself carry its name', () => {
 
   expect(own.map(({ MetricName }) => MetricName).sort()).toEqual([
     'ConflictsOpened',
+    'EventsHopeless',
     'OpenConflicts',
     'StatementsRefused',
   ]);
@@ -78,11 +79,12 @@ test('every queue of dead letters and every function has an alarm that reaches s
   for (const { AlarmActions } of alarms) expect(AlarmActions).toHaveLength(1);
 });
 
-test('events that are given up, and events that are a quarter of an hour late, ring', () => {
+test('events that are given up, hopeless, or a quarter of an hour late, ring', () => {
   const events = alarms.filter((alarm) => sectionOf(alarm) === 'events-unpublished');
 
   expect(events.map(({ MetricName, Threshold }) => [MetricName, Threshold]).sort()).toEqual([
     ['ApproximateNumberOfMessagesVisible', 0],
+    ['EventsHopeless', 0],
     ['IteratorAge', 900_000],
   ]);
 });

@@ -104,6 +104,14 @@ describe('the header of a model', () => {
 
     expect(lookOfContent(bytes, 'application/x-step').ifc?.schema).toHaveLength(256);
   });
+
+  test('cuts no character in two', () => {
+    const bytes = model(`FILE_SCHEMA(('${'x'.repeat(255)}\\X4\\0001F3EB\\X0\\y'));`);
+
+    const schema = lookOfContent(bytes, 'application/x-step').ifc?.schema;
+
+    expect(schema).toBe(`${'x'.repeat(255)}🏫`);
+  });
 });
 
 test('whatever the bytes, looking at them ends and shows well-formed texts', () => {

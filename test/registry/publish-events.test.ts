@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type BatchGetItemCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { describe, expect, test } from 'vitest';
+import { DynamoLedgerStore } from '../../shared/adapters/aws/dynamo-ledger-store.ts';
 import { MemoryLedgerStore } from '../../shared/adapters/memory/memory-ledger-store.ts';
 import { RecordingEvents } from '../../shared/adapters/memory/recording-events.ts';
 import { conflictIdOf, conflictOf } from '../../shared/ledger/conflict.ts';
@@ -63,6 +65,18 @@ function forkAt({ registryId, head }: TestLedger, signer: ReturnType<typeof test
   return { registryId, conflictId, statement: signer.sign(statement), recordedAt };
 }
 
+/** A table in which entries have these attributes, and nothing else is; undefined: throttled. */
+function tableOf(attributes: Record<string, unknown> | undefined): DynamoDBClient {
+  const client = new DynamoDBClient({ region: 'eu-central-1' });
+  client.send = async ({ input }: { input: BatchGetItemCommandInput }) => {
+    const { table } = input.RequestItems ?? {};
+    if (attributes === undefined) return { UnprocessedKeys: { table } };
+    const entries = table?.Keys?.filter(({ pk }) => pk?.S?.startsWith('ENTRY#'));
+    return { Responses: { table: entries?.map((key) => ({ ...key, ...attributes })) } };
+  };
+  return client;
+}
+
 function entryAt(registryId: Digest, sequence: number): EventPlace {
   return { kind: 'entry', registryId, copy: 1, sequence };
 }
@@ -113,7 +127,7 @@ describe('publishing', () => {
     expect(ports.events.published.map(({ sequence }) => sequence)).toEqual([1, 3]);
   });
 
-  test('an item that is not in the store fails, and keeps no other from being published', async () => {
+  test('an item that is not in the store is hopeless, and keeps no other from being published', async () => {
     const ports = await publisher();
     const { registryId } = ports;
     const signer = ports.mirror.certificateId;
@@ -127,14 +141,14 @@ describe('publishing', () => {
     ]);
 
     expect(outcomes.map(({ outcome }) => outcome)).toEqual([
-      'failed',
+      'hopeless',
       'published',
-      'failed',
-      'failed',
+      'hopeless',
+      'hopeless',
       'published',
     ]);
     for (const outcome of outcomes)
-      if (outcome.outcome === 'failed') expect(outcome.reason).toMatch(/ is not in the store$/);
+      if (outcome.outcome === 'hopeless') expect(outcome.reason).toMatch(/ is not in the store$/);
     expect(ports.events.published.map(({ sequence }) => sequence)).toEqual([1, 3]);
   });
 
@@ -143,7 +157,7 @@ describe('publishing', () => {
     const { store } = ports;
     const entries: typeof store.entries = (registryId, copy, range) =>
       range.from === 1
-        ? Promise.reject(new Error('the transaction is not there yet'))
+        ? Promise.reject(new Error('the table is throttled; try again'))
         : store.entries(registryId, copy, range);
 
     const outcomes = await publishEvents(
@@ -160,9 +174,48 @@ describe('publishing', () => {
     );
 
     expect(outcomes).toEqual([
-      { outcome: 'failed', reason: 'the transaction is not there yet' },
+      { outcome: 'failed', reason: 'the table is throttled; try again' },
       published,
     ]);
+  });
+
+  test('an item that was damaged is hopeless, and not tried again', async () => {
+    const ports = await publisher();
+    const [stored] = await ports.store.entries(ports.registryId, 1, { from: 2, count: 1 });
+    if (stored === undefined) throw new Error('no entry 2');
+    ports.store.entries = async () => [{ ...stored, transaction: Buffer.from('{}') }];
+
+    const [outcome] = await publishEvents(ports, [entryAt(ports.registryId, 2)]);
+
+    const reason = `entry 2 of registry ${ports.registryId} was damaged in the store`;
+    expect(outcome).toEqual({ outcome: 'hopeless', reason });
+  });
+
+  test.each<readonly [string, Record<string, unknown>, string]>([
+    ['without its transaction', { digest: { S: 'd' }, transactionId: { S: 't' } }, 'is gone from'],
+    ['that lacks an attribute', { digest: { S: 'd' } }, 'it was damaged'],
+  ])('an entry of the table %s is hopeless', async (_what, attributes, words) => {
+    const ports = await publisher();
+    const client = tableOf({ ...attributes, sequence: { N: '2' } });
+    const store = new DynamoLedgerStore({ client, tableName: 'table' });
+
+    const [outcome] = await publishEvents({ ...ports, store }, [entryAt(ports.registryId, 2)]);
+
+    expect(outcome).toMatchObject({ outcome: 'hopeless', reason: expect.stringContaining(words) });
+  });
+
+  test('a table that is throttled is asked again', async () => {
+    const ports = await publisher();
+    const clock = { now: () => 0, wait: async () => undefined };
+    const client = tableOf(undefined);
+    const store = new DynamoLedgerStore({ client, tableName: 'table', clock });
+
+    const [outcome] = await publishEvents({ ...ports, store }, [entryAt(ports.registryId, 2)]);
+
+    expect(outcome).toMatchObject({
+      outcome: 'failed',
+      reason: expect.stringContaining('throttled'),
+    });
   });
 
   test('as many places as a batch of the stream has are all published, in their order', async () => {

@@ -243,7 +243,23 @@ describe('while a conflict is open', () => {
     const disputed = { status: 'in-conflict', conflicts: [conflictId] };
     expect(await statusesOf(ports, head)).toEqual([final, final, disputed]);
     const { entries } = await listConfirmations(ports, head, { after: 2, count: 1 });
-    expect(entries[0]?.cells[2]).toMatchObject({ counts: true, confirmed: { sequence: 3 } });
+    expect(entries[0]?.cells[1]).toMatchObject({ counts: true, confirmed: { sequence: 3 } });
+    expect(entries[0]?.cells[2]).toMatchObject({ counts: false, confirmed: { sequence: 3 } });
+  });
+
+  test('a mirror counts by what came before it, also where it said less later on', async () => {
+    const { ledger, late } = outOfOrder();
+    const ports = await held(ledger);
+    const { head } = await openConflictAt(ports.store, ports.head, [3, 100]);
+    for (const confirmation of late) await receive(ports.store, ledger, confirmation, 101);
+
+    const { entries } = await listConfirmations(ports, head, { count: 3 });
+
+    expect(entries.map(({ status }) => status)).toEqual([final, final, final]);
+    for (const { cells } of entries)
+      expect(cells.filter(({ role }) => role === 'mirror').every(({ counts }) => counts)).toBe(
+        true,
+      );
   });
 
   test('what came after the first of several open conflicts makes nothing final', async () => {

@@ -140,7 +140,7 @@ describe('one request', () => {
     expect(await readRequest(ports, ports.head, requestId(9))).toBeUndefined();
   });
 
-  test('whose signature does not verify any more is an error', async () => {
+  test('whose signature does not verify any more is signed with a flaw, alone and in lists', async () => {
     const ledger = fourRequests();
     const ports = await held(ledger);
     const { transaction } = ledger.entryAt(7);
@@ -152,13 +152,19 @@ describe('one request', () => {
         stored.sequence === 7 ? { ...stored, transaction: forged } : stored,
       );
 
-    const read = readRequest(
-      { ...ports, store: answering(ports.store, { entriesAt }) },
-      ports.head,
-      requestId(2),
-    );
+    const damaged = { ...ports, store: answering(ports.store, { entriesAt }) };
 
-    await expect(read).rejects.toThrow(/entry 7 of registry \w+ does not verify any more: SIGNATU/);
+    const found = await readRequest(damaged, ports.head, requestId(2));
+    const page = await listRequests(damaged, ports.head, {}, { count: 10 });
+
+    expect(found?.status).toBe('signed');
+    expect(found?.signature).toEqual({
+      signedBy: linkTo(ledger.entryAt(7)),
+      signedAt: timeAfter(6),
+      flaw: 'SIGNATURE_WRONG',
+    });
+    expect(page.requests.map((each) => each.requestId)).toEqual([1, 2, 3, 4].map(requestId));
+    expect(page.requests[1]).toEqual(found);
   });
 });
 
