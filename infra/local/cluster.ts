@@ -35,6 +35,8 @@ export interface ClusterOptions {
   readonly sweepSeconds?: number;
   /** A cloud assembly to run in place of the one that infra/app.ts makes. */
   readonly assembly?: string;
+  /** Lets the folder go, where the caller has claimed it already. */
+  readonly release?: () => void;
 }
 
 export interface ClusterInstance {
@@ -64,7 +66,7 @@ const ACCOUNT = '000000000000';
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const directory = resolve(options.directory);
-  const cluster = new Cluster(lockDirectory(directory));
+  const cluster = new Cluster(options.release ?? lockDirectory(directory));
   try {
     const settings = new Map(options.instances.map((each) => [each.name, each.settings]));
     const synthesis = options.assembly ?? synthesise(ROOT, directory, settings);

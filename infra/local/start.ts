@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { type Cluster, startCluster } from './cluster.ts';
+import { lockDirectory } from './directory-lock.ts';
 import { type Member, prepareMembers } from './members.ts';
 import { createNarrator, duration, type Narrator } from './narrator.ts';
 import { type Told, tellStory } from './story.ts';
@@ -64,12 +65,15 @@ async function main(options: Options): Promise<void> {
     `Starting three instances on this machine; everything they keep is in ${options.directory}`,
   );
   const started = performance.now();
+  // Before anything in the folder changes: another start may be running in it.
+  const release = lockDirectory(options.directory);
   const members = await prepareMembers(options.directory, options.firstPort);
   cluster = await narrator.during('starting', () =>
     startCluster({
       directory: options.directory,
       instances: members.map(({ instance }) => instance),
       sweepSeconds: 5,
+      release,
     }),
   );
   writeEnvironments(cluster, members);

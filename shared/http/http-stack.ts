@@ -82,6 +82,12 @@ async function handle<Instance extends HttpInstance>(
       'ROLE_NOT_ALLOWED',
       `a caller with the role ${caller.role} may not do this; allowed: ${route.roles.join(', ')}`,
     );
+  if (isReplaced(event))
+    return problem(
+      'NOT_UTF8',
+      'the body holds U+FFFD, which a gateway puts in the place of bytes that are no UTF-8: send ' +
+        'UTF-8; where the character is meant, send it as application/octet-stream',
+    );
   return route.handler({
     instance,
     caller,
@@ -91,6 +97,11 @@ async function handle<Instance extends HttpInstance>(
     body: bodyOf(event),
     requestId: event.requestContext.requestId,
   });
+}
+
+/** A gateway hands text over as text, and what was no UTF-8 is lost in it without a word. */
+function isReplaced({ body, isBase64Encoded }: HttpEvent): boolean {
+  return !isBase64Encoded && body?.includes('\uFFFD') === true;
 }
 
 function bodyOf({ body, isBase64Encoded }: HttpEvent): Uint8Array {

@@ -18,6 +18,7 @@ export const CANONICAL_PROBLEMS = [
 
 /** A body that nobody hashes. */
 export const JSON_PROBLEMS = [
+  'NOT_UTF8',
   'TOO_LARGE',
   'NOT_JSON',
   'UNKNOWN_MEMBER',

@@ -31,6 +31,15 @@ export interface Proposal {
   readonly details?: Uint8Array;
 }
 
+/** What a request adds to a commit, if it is accepted. */
+interface Planned {
+  readonly outcome: 'planned';
+  readonly staged: readonly StagedEntry[];
+  readonly chain: ChainHead | undefined;
+  readonly view: StateView;
+  readonly ended: boolean;
+}
+
 /**
  * One commit in the making: requests are added one after the other, each all or nothing, on top of
  * the state as read. Nothing here is written or released.
@@ -59,12 +68,20 @@ export class CommitPlan {
       (await this.#repeated(registryId, proposals)) ?? (await this.#barred(proposals));
     if (settled !== undefined) return settled;
     if (this.#ended) return 'later';
+    // Rules first: nobody is to upload gigabytes for a version that is not the next one.
+    const planned = this.#plan(proposals);
+    if (planned.outcome === 'refused') return planned;
     // Together: the bucket is asked once for each document.
     const checked = await Promise.all(
       proposals.map(({ read }) => checkLeadAlone(this.#ports, this.#read.head, read.transaction)),
     );
     const refused = checked.find((outcome) => outcome !== undefined);
-    return refused ?? this.#stage(proposals);
+    if (refused !== undefined) return refused;
+    this.#staged.push(...planned.staged);
+    this.#chain = planned.chain;
+    this.#view = planned.view;
+    this.#ended = planned.ended;
+    return 'staged';
   }
 
   /** All ids recorded with these very transactions: their first result. Some: refused. */
@@ -114,7 +131,8 @@ export class CommitPlan {
     return undefined;
   }
 
-  #stage(proposals: readonly Proposal[]): Refused | 'staged' {
+  /** The entries of the proposals on top of what is staged. */
+  #plan(proposals: readonly Proposal[]): Planned | Refused {
     const now = new Date(this.#ports.clock.now()).toISOString();
     const staged: StagedEntry[] = [];
     let chain = this.#chain;
@@ -143,11 +161,7 @@ export class CommitPlan {
     }
     if (this.#staged.length + staged.length > limits.commitEntriesMax)
       return refuse('TOO_LARGE', `at most ${limits.commitEntriesMax} transactions a request`);
-    this.#staged.push(...staged);
-    this.#chain = chain;
-    this.#view = view;
-    this.#ended = ended;
-    return 'staged';
+    return { outcome: 'planned', staged, chain, view, ended };
   }
 
   /** The write, with the checkpoint signed in memory; undefined where nothing was staged. */

@@ -96,6 +96,12 @@ describe('what an application can get wrong is a problem, and changes nothing', 
     expect(answer.body.detail).toContain('the next version is 1');
   });
 
+  test('a version that is not the next one, before anybody uploads its bytes', async () => {
+    const answer = await refused(() => encodeCanonical(draft({ version: 7 })));
+
+    expectProblem(answer, 409, 'VERSION_NOT_NEXT');
+  });
+
   test('a document that was not uploaded before, with the remedy', async () => {
     const answer = await refused(() => encodeCanonical(draft({})));
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -104,6 +104,17 @@ test('a taken port is told in one line that says what to do', async () => {
     new RegExp(`^port ${port} cannot be used \\(EADDRINUSE\\): end the program`),
   );
 }, 60_000);
+
+test('a folder in use is told in one line, and nothing in it changes', async () => {
+  const directory = newDirectory();
+  writeFileSync(join(directory, 'cluster.pid'), String(process.pid));
+
+  const { output, ended } = start(['--directory', directory, '--port', '9999']);
+
+  expect(await ended).toBe(1);
+  expect(output().trim().split('\n').at(-1)).toContain(`is in use by process ${process.pid}`);
+  expect(readdirSync(directory)).toEqual(['cluster.pid']);
+});
 
 test('missing Java is told in one line that says what to do', async () => {
   const port = String(await consecutiveFreePorts(4));
