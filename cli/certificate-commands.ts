@@ -129,6 +129,11 @@ async function show(given: Given, output: Output): Promise<void> {
   output(`kind: ${usages.server ? 'instance' : 'application, operator or auditor'}`);
   if (endpoint !== undefined) output(`endpoint: ${endpoint}`);
   output(`valid: ${notBefore} to ${notAfter}`);
+  const now = new Date();
+  if (now < new Date(notBefore))
+    throw new CommandMistake(`${file}: CERTIFICATE_NOT_YET_VALID: its time has not begun`);
+  if (now > new Date(notAfter))
+    throw new CommandMistake(`${file}: CERTIFICATE_EXPIRED: its time is over: renew it`);
 }
 
 interface Files {

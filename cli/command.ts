@@ -1,5 +1,8 @@
 /** How commands are declared, parsed and told wrong: the same for all of them. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { access, link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { RegistryError } from '../shared/client/problem.ts';
 
@@ -47,8 +50,12 @@ export async function runCommand(
   output: Output,
 ): Promise<number> {
   try {
-    const { command, given } = parse(commands, commandLine);
-    await command.run(given, output);
+    const { command, rest } = commandIn(commands, commandLine);
+    if (rest.includes('--help')) {
+      output(`registry ${command.usage}`);
+      return 0;
+    }
+    await command.run(givenTo(command, rest), output);
     return 0;
   } catch (error) {
     output(sentenceOf(error));
@@ -63,29 +70,33 @@ function sentenceOf(error: unknown): string {
   throw error;
 }
 
-function parse(
+function commandIn(
   commands: Commands,
   commandLine: readonly string[],
-): { readonly command: Command; readonly given: Given } {
+): { readonly command: Command; readonly rest: string[] } {
   const [words, name] = [1, 2]
     .map((count) => [count, commandLine.slice(0, count).join(' ')] as const)
     .find(([, each]) => Object.hasOwn(commands, each)) ?? [2, commandLine.slice(0, 2).join(' ')];
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) {
-    const known = Object.keys(commands).map((each) => `"registry ${each}"`);
-    throw new UsageMistake(`"registry ${name}" is not known: use ${known.join(', ')}`);
-  }
-  const values = valuesOf(command, commandLine.slice(words));
-  for (const each of command.required)
+  const said = ['registry', ...name.split(' ')].filter((word) => !/^(-|$)/.test(word)).join(' ');
+  if (command === undefined)
+    throw new UsageMistake(`"${said}" is not known: "registry help" lists all commands`);
+  return { command, rest: commandLine.slice(words) };
+}
+
+function givenTo(command: Command, rest: string[]): Given {
+  const values = valuesOf(command, rest);
+  for (const each of command.required) {
+    const shown = each === command.positional ? `<${each}>` : `--${each}`;
     if (!values[each]?.[0])
-      throw new UsageMistake(`${each} is missing: call registry ${command.usage}`);
-  const given: Given = {
+      throw new UsageMistake(`${shown} is missing: call registry ${command.usage}`);
+  }
+  return {
     value: (each) => values[each]?.[0] ?? '',
     optional: (each) => values[each]?.[0],
     all: (each) => values[each] ?? [],
     flag: (each) => values[each] !== undefined,
   };
-  return { command, given };
 }
 
 /** Values by name; the positional one has none on the command line. */
@@ -128,10 +139,13 @@ export async function readBytes(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (error) {
-    throw new CommandMistake(
-      `${file} cannot be read (${codeOf(error)}): name a file that is there`,
-    );
+    throw unreadable(file, codeOf(error));
   }
+}
+
+/** A file that the person named and that cannot be read; with the system's code. */
+export function unreadable(file: string, code: string): CommandMistake {
+  return new CommandMistake(`${file} cannot be read (${code}): name a file that is there`);
 }
 
 /** Writes a file that is not there yet. */
@@ -139,13 +153,52 @@ export async function writeNew(file: string, bytes: Uint8Array): Promise<void> {
   try {
     await writeFile(file, bytes, { flag: 'wx' });
   } catch (error) {
-    const code = codeOf(error);
-    throw new CommandMistake(
-      code === 'EEXIST'
-        ? `${file} exists and is not overwritten: name another file, or move it away`
-        : `${file} cannot be written (${code}): check its folder`,
-    );
+    throw unwritable(file, codeOf(error));
   }
+}
+
+/** Refuses a file that is there, before the work for it begins. */
+export async function requireAbsent(file: string): Promise<void> {
+  const exists = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (exists) throw unwritable(file, 'EEXIST');
+}
+
+/**
+ * Writes a file that is not there yet piece by piece: under another name, which ends in `.part`,
+ * until all of it is written. Leaves nothing behind where that fails.
+ */
+export async function writeWhole(file: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  const part = `${file}.part`;
+  try {
+    await pipeline(Readable.from(pieces), createWriteStream(part));
+  } catch (error) {
+    await rm(part, { force: true });
+    if (error instanceof Error && 'syscall' in error) throw unwritable(part, codeOf(error));
+    throw error;
+  }
+  try {
+    // A second name cannot replace a file that came meanwhile.
+    await link(part, file);
+    await rm(part);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') {
+      await rm(part, { force: true });
+      throw unwritable(file, 'EEXIST');
+    }
+    // Some file systems know no second names.
+    await rename(part, file);
+  }
+}
+
+function unwritable(file: string, code: string): CommandMistake {
+  return new CommandMistake(
+    code === 'EEXIST'
+      ? `${file} exists and is not overwritten: name another file, or move it away`
+      : `${file} cannot be written (${code}): check its folder`,
+  );
 }
 
 /** The system's code of an error, such as ENOENT. */

@@ -1,23 +1,44 @@
 /** What the commands have in common that call an instance. */
+import type { LeadElsewhere } from '../shared/client/leads.ts';
 import { RegistryError } from '../shared/client/problem.ts';
 import { readProfile } from '../shared/client/profile.ts';
 import { RegistryClient } from '../shared/client/registry-client.ts';
-import type { VerifiedReceipt } from '../shared/ledger/verify-receipt.ts';
 import { CommandMistake, type Given, numberOf, type Output } from './command.ts';
 import { receiptLines } from './tables.ts';
 
 /** The flag of commands that record something: without it they go on at the lead. */
 export const NO_FOLLOW = 'no-follow';
 
-/** Does the work with a client of the profile's instance, and closes it. */
+/**
+ * Does the work with a client of the profile's instance, and closes it. `onLead` is told where the
+ * work goes on at another instance.
+ */
 export async function withClient(
   given: Given,
   work: (client: RegistryClient) => Promise<void>,
+  onLead?: (lead: LeadElsewhere) => void,
 ): Promise<void> {
-  const followLead = !given.flag(NO_FOLLOW);
-  const client = new RegistryClient(await readProfile(given.value('profile')), { followLead });
+  const client = new RegistryClient(await readProfile(given.value('profile')), {
+    followLead: !given.flag(NO_FOLLOW),
+    ...(onLead === undefined ? {} : { onLead }),
+  });
   try {
     await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+/** Reads at another instance than the profile's. */
+export async function withClientAt<Found>(
+  endpoint: string,
+  given: Given,
+  read: (client: RegistryClient) => Promise<Found>,
+): Promise<Found> {
+  const profile = await readProfile(given.value('profile'));
+  const client = new RegistryClient({ ...profile, endpoint });
+  try {
+    return await read(client);
   } finally {
     client.close();
   }
@@ -29,33 +50,38 @@ export function entryOf(given: Given): number | string {
   return /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
-/** `--wait` in seconds; undefined where nothing is to be waited for. */
-export function waitOf(given: Given, unlessGiven?: number): number | undefined {
-  const seconds = numberOf(given.optional('wait'), 'wait') ?? unlessGiven;
-  return seconds === 0 ? undefined : seconds;
-}
-
 export interface Waiting {
   readonly registryId: string;
   readonly sequence: number;
   /** Undefined: nothing is waited for. */
   readonly seconds: number | undefined;
+  /** Whether the person asked for it: then it is not done where there is nobody to wait for. */
+  readonly asked: boolean;
+}
+
+/** Whether and how long to wait, as `--wait` says, or in seconds unless it was given. */
+export function waitingOf(given: Given, unlessGiven?: number): Pick<Waiting, 'seconds' | 'asked'> {
+  const seconds = numberOf(given.optional('wait'), 'wait') ?? unlessGiven;
+  return {
+    seconds: seconds === 0 ? undefined : seconds,
+    asked: given.optional('wait') !== undefined,
+  };
 }
 
 /** Waits until all mirrors have confirmed the entry, and tells who did. */
 export async function tellConfirmed(
   client: RegistryClient,
-  { registryId, sequence, seconds }: Waiting,
+  { registryId, sequence, seconds, asked }: Waiting,
   output: Output,
 ): Promise<void> {
   if (seconds === undefined) return;
   const timeoutMs = 1000 * seconds;
-  const receipt = await client
+  const { receipt } = await client
     .waitUntilConfirmed(registryId, sequence, { timeoutMs })
-    .then(({ receipt: found }): VerifiedReceipt => found)
-    .catch(async (error: unknown) => {
-      if (!(error instanceof RegistryError) || error.code !== 'NOBODY_TO_CONFIRM') throw error;
-      return (await client.entry(registryId, sequence)).receipt;
+    .catch((error: unknown) => {
+      const nobody = error instanceof RegistryError && error.code === 'NOBODY_TO_CONFIRM';
+      if (asked || !nobody) throw error;
+      return client.entry(registryId, sequence);
     });
   for (const line of receiptLines(receipt)) output(line);
 }

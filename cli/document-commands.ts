@@ -2,6 +2,9 @@
 import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { hashContent } from '../shared/client/content-source.ts';
+import { RegistryError } from '../shared/client/problem.ts';
+import type { RegistryClient } from '../shared/client/registry-client.ts';
+import type { DocumentVersion } from '../shared/client/verified-documents.ts';
 import { isDigest } from '../shared/ledger/digest.ts';
 import { LOOK_BYTES, lookOfContent } from '../shared/registry/look-of-content.ts';
 import {
@@ -11,10 +14,11 @@ import {
   type Given,
   numberOf,
   type Output,
+  unreadable,
 } from './command.ts';
-import { NO_FOLLOW, tellConfirmed, waitOf, withClient } from './connected.ts';
+import { NO_FOLLOW, tellConfirmed, waitingOf, withClient, withClientAt } from './connected.ts';
 import { mediaTypeOf } from './media-types.ts';
-import { versionLine } from './tables.ts';
+import { short, versionLine } from './tables.ts';
 
 export const documentCommands: Commands = {
   upload: {
@@ -56,28 +60,75 @@ export const documentCommands: Commands = {
 };
 
 async function upload(given: Given, output: Output): Promise<void> {
-  await withClient(given, async (client) => {
-    const path = given.value('file');
+  const work = async (client: RegistryClient) => {
     const registryId = given.value('registry');
-    const version = numberOf(given.optional('version'), 'version');
-    const note = given.optional('note');
-    const mediaType = given.optional('media-type') ?? mediaTypeOf(path);
-    const { warning } = lookOfContent(await beginningOf(path), mediaType);
-    if (warning !== undefined) output(`warning: ${path} is ${warning}`);
-    const recorded = await client.uploadDocument(registryId, {
-      documentId: given.value('document'),
-      content: path,
-      name: given.optional('name') ?? basename(path),
-      mediaType,
-      ...(note === undefined ? {} : { note }),
-      ...(version === undefined ? {} : { version }),
-    });
-    output(`${recorded.documentId} version ${recorded.version}: entry ${recorded.sequence}`);
-    output(`entry digest   ${recorded.digest}`);
-    output(`content digest ${recorded.contentDigest} (${recorded.size} bytes)`);
-    const { sequence } = recorded;
-    await tellConfirmed(client, { registryId, sequence, seconds: waitOf(given) }, output);
+    const sequence = await recordOnce(client, given, output);
+    await tellConfirmed(client, { registryId, sequence, ...waitingOf(given) }, output);
+  };
+  await withClient(given, work, ({ lead, endpoint }) =>
+    output(`recording at ${endpoint}, where the lead ${short(lead)} is, not at the profile's`),
+  );
+}
+
+/** The entry of the version with these bytes: the newest one if it has them, or a new one. */
+async function recordOnce(client: RegistryClient, given: Given, output: Output): Promise<number> {
+  const path = given.value('file');
+  const registryId = given.value('registry');
+  const documentId = given.value('document');
+  const version = numberOf(given.optional('version'), 'version');
+  const note = given.optional('note');
+  const mediaType = given.optional('media-type') ?? mediaTypeOf(path);
+  const { warning } = lookOfContent(await beginningOf(path), mediaType);
+  if (warning !== undefined) output(`warning: ${path} is ${warning}`);
+  const newest = version === undefined ? await newestOf(client, given) : undefined;
+  if (newest !== undefined && (await isContentOf(path, newest))) {
+    output(
+      `these are the very bytes of version ${newest.version} (entry ${newest.entry.sequence}): ` +
+        `nothing recorded; --version ${newest.version + 1} records them again`,
+    );
+    return newest.entry.sequence;
+  }
+  const recorded = await client.uploadDocument(registryId, {
+    documentId,
+    content: path,
+    name: given.optional('name') ?? basename(path),
+    mediaType,
+    ...(note === undefined ? {} : { note }),
+    ...(version === undefined ? {} : { version }),
   });
+  output(`${recorded.documentId} version ${recorded.version}: entry ${recorded.sequence}`);
+  output(`entry digest   ${recorded.digest}`);
+  output(`content digest ${recorded.contentDigest} (${recorded.size} bytes)`);
+  return recorded.sequence;
+}
+
+/** The newest version, in the lead's words: a mirror may be behind. */
+async function newestOf(
+  client: RegistryClient,
+  given: Given,
+): Promise<DocumentVersion | undefined> {
+  const registryId = given.value('registry');
+  const documentId = given.value('document');
+  try {
+    const { role, peers } = await client.unverified.registry(registryId);
+    if (role === 'lead') return await client.document(registryId, documentId);
+    const lead = peers.find((each) => each.role === 'lead');
+    // It is not asked, so that the upload is refused, and says who leads.
+    if (lead === undefined || given.flag(NO_FOLLOW)) return undefined;
+    const { endpoint } = await client.certificate(lead.peer);
+    return await withClientAt(endpoint, given, (at) => at.document(registryId, documentId));
+  } catch (error) {
+    if (error instanceof RegistryError && ABSENT.has(error.code)) return undefined;
+    throw error;
+  }
+}
+
+const ABSENT: ReadonlySet<string> = new Set(['DOCUMENT_UNKNOWN', 'REGISTRY_UNKNOWN']);
+
+/** A file of another size is not read for it. */
+async function isContentOf(path: string, version: DocumentVersion): Promise<boolean> {
+  if ((await stat(path)).size !== version.size) return false;
+  return (await hashContent(path)).contentDigest === version.contentDigest;
 }
 
 /** What the look is taken of. */
@@ -91,9 +142,7 @@ async function beginningOf(path: string): Promise<Uint8Array> {
       await file.close();
     }
   } catch (error) {
-    throw new CommandMistake(
-      `${path} cannot be read (${codeOf(error)}): name a file that is there`,
-    );
+    throw unreadable(path, codeOf(error));
   }
 }
 

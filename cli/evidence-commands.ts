@@ -1,4 +1,5 @@
 /** The commands about evidence: receipts, confirmations, and taking words out. */
+import { X509Certificate } from 'node:crypto';
 import type { EntryConfirmations } from '../shared/client/verified-statements.ts';
 import { isDigest } from '../shared/ledger/digest.ts';
 import { type VerifiedReceipt, verifyReceipt } from '../shared/ledger/verify-receipt.ts';
@@ -60,19 +61,33 @@ async function verify(given: Given, output: Output): Promise<void> {
   const registryId = given.value('registry');
   if (!isDigest(registryId))
     throw new CommandMistake(`--registry ${registryId}: expected a registry id, 64 hex digits`);
-  const clusterCaPem = await readText(given.value('ca'));
-  const found = verified(await readBytes(file), { registryId, clusterCaPem });
-  if (found.outcome === 'refused')
-    throw new CommandMistake(`${file}: WRONG: ${found.code}: ${found.detail}`);
+  const clusterCaPem = await authoritiesIn(given.value('ca'));
+  const found = verifyReceipt(await readBytes(file), { registryId, clusterCaPem });
+  if (found.outcome === 'refused') {
+    const otherCa = found.detail.includes('(CERTIFICATE_UNTRUSTED)');
+    const or = otherCa ? ', or this is the CA of another cluster' : '';
+    throw new CommandMistake(`${file}: WRONG: ${found.code}: ${found.detail}${or}`);
+  }
   output(`${file}: sound: registry ${registryId}`);
   for (const line of [...receiptLines(found), ...contentLines(found)]) output(line);
 }
 
-function verified(...[bytes, trust]: Parameters<typeof verifyReceipt>) {
+/** The text of a file with the certificate of a CA. */
+async function authoritiesIn(file: string): Promise<string> {
+  const pem = await readText(file);
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (!readable(blocks).some(({ ca }) => ca))
+    throw new CommandMistake(
+      `${file} holds no CA certificate: expected that of the cluster, one or more in PEM`,
+    );
+  return pem;
+}
+
+function readable(blocks: readonly string[]): X509Certificate[] {
   try {
-    return verifyReceipt(bytes, trust);
+    return blocks.map((block) => new X509Certificate(block));
   } catch {
-    throw new CommandMistake('the CA cannot be read: expected one or more certificates in PEM');
+    return [];
   }
 }
 
@@ -111,8 +126,15 @@ async function redact(given: Given, output: Output): Promise<void> {
   await withClient(given, async (client) => {
     const sequence = numberOf(given.value('entry'), 'entry') ?? 0;
     const reason = given.value('reason');
-    const { receipt: found } = await client.redact(given.value('registry'), sequence, { reason });
-    const { decidedBy = '', signer = '' } = found.redaction ?? {};
+    const registryId = given.value('registry');
+    const { receipt: earlier } = await client.entry(registryId, sequence);
+    const { receipt: found } = await client.redact(registryId, sequence, { reason });
+    const { decidedBy = '', signer = '', reason: kept = '' } = found.redaction ?? {};
+    if (earlier.redaction !== undefined) {
+      output(`entry ${sequence}: its details were redacted before, at ${short(signer)}`);
+      output(`decided by ${decidedBy}; this reason stays: ${printable(kept)}`);
+      return;
+    }
     output(`entry ${sequence}: its details are gone from the copy of ${short(signer)}`);
     output(`decided by ${decidedBy}; its digest stays ${found.digest}`);
   });

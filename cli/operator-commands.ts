@@ -2,22 +2,29 @@
  * The commands of an operator: they work on the instance's own table and bucket, with AWS's own
  * variables and the names that its functions have in their environment.
  */
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
 import { DynamoLedgerStore } from '../shared/adapters/aws/dynamo-ledger-store.ts';
 import { S3BlobStore } from '../shared/adapters/aws/s3-blob-store.ts';
 import { type Digest, isDigest, type RegistryId } from '../shared/ledger/digest.ts';
-import { LedgerVerifier } from '../shared/ledger/verify.ts';
+import { LedgerVerifier, type Report } from '../shared/ledger/verify.ts';
 import { type AuditOutcome, auditRegistry } from '../shared/registry/audit.ts';
 import { exportLines } from '../shared/registry/export.ts';
 import type { BlobStore, LedgerStore } from '../shared/registry/ports.ts';
-import { CommandMistake, type Commands, type Given, type Output, readText } from './command.ts';
+import {
+  CommandMistake,
+  type Commands,
+  codeOf,
+  type Given,
+  type Output,
+  readText,
+  requireAbsent,
+  unreadable,
+  writeWhole,
+} from './command.ts';
 import { short } from './tables.ts';
 
 export const operatorCommands: Commands = {
@@ -34,9 +41,9 @@ export const operatorCommands: Commands = {
     run: exportRegistry,
   },
   'verify-export': {
-    usage: 'verify-export <file> [--registry <id>]',
+    usage: 'verify-export <file> [--registry <id>] [--head <digest of the last entry>]',
     required: ['file'],
-    optional: ['registry'],
+    optional: ['registry', 'head'],
     positional: 'file',
     run: verifyExport,
   },
@@ -120,11 +127,12 @@ async function allRegistries(store: LedgerStore): Promise<RegistryId[]> {
 }
 
 async function exportRegistry(given: Given, output: Output): Promise<void> {
+  const out = given.value('out');
+  await requireAbsent(out);
   const { store } = await openStorage(given);
   const registryId = registryOf(given);
   if (registryId === undefined || (await store.head(registryId)) === undefined)
     throw new CommandMistake(`${registryId}: this instance holds no such registry`);
-  const out = given.value('out');
   let lines = 0;
   const text = async function* () {
     for await (const line of exportLines(store, registryId)) {
@@ -133,33 +141,82 @@ async function exportRegistry(given: Given, output: Output): Promise<void> {
       yield Buffer.from('\n');
     }
   };
-  await pipeline(Readable.from(text()), createWriteStream(`${out}.partial`));
-  await rename(`${out}.partial`, out);
+  await writeWhole(out, text());
   output(`${out}: ${lines} lines`);
 }
 
 async function verifyExport(given: Given, output: Output): Promise<void> {
   const file = given.value('file');
   const registryId = registryOf(given);
+  const head = headOf(given);
   const verifier = new LedgerVerifier({
     rules: true,
     ...(registryId === undefined ? {} : { registryId: registryId as Digest }),
   });
-  const lines = createInterface({ input: createReadStream(file), crlfDelay: 0 });
-  for await (const line of lines) {
+  const input = await opened(file);
+  try {
+    await feed(verifier, input, file);
+  } finally {
+    await input.close();
+  }
+  const report = verifier.end();
+  if ('code' in report) throw new CommandMistake(`${file}: ${report.code}: ${report.detail}`);
+  if (head !== undefined && head !== report.headDigest)
+    throw new CommandMistake(
+      `${file}: WRONG HEAD: its last entry is ${report.entries}, digest ${report.headDigest}: it ` +
+        'was cut, or exported at another time than that head',
+    );
+  output(`${file}: sound: registry ${report.registryId}, ${report.entries} entries`);
+  for (const line of [...headLines(report, head), ...historyLines(report)]) output(line);
+}
+
+async function feed(verifier: LedgerVerifier, input: FileHandle, file: string): Promise<void> {
+  for await (const line of createInterface({ input: input.createReadStream(), crlfDelay: 0 })) {
     const finding = verifier.line(Buffer.from(line));
     if (finding !== undefined)
       throw new CommandMistake(
         `${file}: WRONG at entry ${finding.sequence}: ${finding.code}: ${finding.detail}`,
       );
   }
-  const report = verifier.end();
-  if ('code' in report) throw new CommandMistake(`${file}: ${report.code}: ${report.detail}`);
-  output(`${file}: sound: registry ${report.registryId}, ${report.entries} entries`);
-  for (const { signer, count, newest } of report.confirmations)
-    output(`  ${short(signer)} has confirmed ${count} times, newest through entry ${newest}`);
-  for (const { sequence, signer, decidedBy } of report.redactions)
-    output(
-      `  entry ${sequence}: details redacted at ${short(signer)}, decided by ${short(decidedBy)}`,
-    );
+}
+
+/** The digest that the last entry must have, if one is named. */
+function headOf(given: Given): Digest | undefined {
+  const named = given.optional('head');
+  if (named === undefined || isDigest(named)) return named;
+  throw new CommandMistake(`--head ${named}: expected the digest of an entry, 64 hex digits`);
+}
+
+/** A pipe will do, a folder will not. */
+async function opened(file: string): Promise<FileHandle> {
+  const handle = await open(file).catch((error: unknown) => {
+    throw unreadable(file, codeOf(error));
+  });
+  if (!(await handle.stat()).isDirectory()) return handle;
+  await handle.close();
+  throw unreadable(file, 'EISDIR');
+}
+
+/** A beginning of a ledger is a ledger: only another source shows that nothing is missing. */
+function headLines({ entries, headDigest }: Report, wanted: Digest | undefined): string[] {
+  const line = `  head   entry ${entries}, digest ${headDigest}`;
+  if (wanted !== undefined) return [`${line}, as given`];
+  return [
+    line,
+    '  a file that was cut after a commit looks the same: compare entries and head digest with ' +
+      'what an instance or a receipt says',
+  ];
+}
+
+function historyLines({ confirmations, redactions }: Report): string[] {
+  return [
+    ...confirmations.map(
+      ({ signer, count, newest }) =>
+        `  ${short(signer)} has confirmed ${count} times, newest through entry ${newest}`,
+    ),
+    ...redactions.map(
+      ({ sequence, signer, decidedBy }) =>
+        `  entry ${sequence}: details redacted at ${short(signer)}, decided by ${short(decidedBy)}`,
+    ),
+  ];
 }

@@ -11,7 +11,7 @@ import {
   readText,
 } from './command.ts';
 import { NO_FOLLOW, withClient } from './connected.ts';
-import { receiptLines, registryLines } from './tables.ts';
+import { printable, receiptLines, registryLines } from './tables.ts';
 
 export const registryCommands: Commands = {
   create: {
@@ -98,9 +98,12 @@ async function status(given: Given, output: Output): Promise<void> {
 }
 
 async function allRegistries({ unverified }: RegistryClient): Promise<string[]> {
-  const ids: string[] = [];
-  for await (const { registryId } of unverified.registries()) ids.push(registryId);
-  return ids.length === 0 ? ['this instance holds no registry'] : ids;
+  const lines: string[] = [];
+  for await (const { registryId, name, redacted } of unverified.registries()) {
+    const shown = redacted === true ? '(name redacted)' : printable(name ?? '');
+    lines.push(`${registryId}  ${shown}`.trimEnd());
+  }
+  return lines.length === 0 ? ['this instance holds no registry'] : lines;
 }
 
 /** What the receipt proves; and where a conflict holds it up, what the instance says of that. */

@@ -13,7 +13,7 @@ import {
   UsageMistake,
   writeNew,
 } from './command.ts';
-import { NO_FOLLOW, oneOf, tellConfirmed, waitOf, withClient } from './connected.ts';
+import { NO_FOLLOW, oneOf, tellConfirmed, waitingOf, withClient } from './connected.ts';
 import { requestLines } from './tables.ts';
 
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'EdDSA', 'PS256', 'RS256'] as const;
@@ -166,8 +166,8 @@ async function sign(given: Given, output: Output): Promise<void> {
     const options = await signingOptionsOf(given);
     const { sequence, digest } = await client.signWithKey(registryId, requestId, key, options);
     output(`request ${requestId} is signed: entry ${sequence}, digest ${digest}`);
-    const seconds = waitOf(given, WAIT_SECONDS);
-    await tellConfirmed(client, { registryId, sequence, seconds }, output);
+    const waiting = { registryId, sequence, ...waitingOf(given, WAIT_SECONDS) };
+    await tellConfirmed(client, waiting, output);
   });
 }
 
@@ -180,6 +180,6 @@ async function submitSignature(given: Given, output: Output): Promise<void> {
     const recorded = await client.submitSignature(registryId, requestId, signed);
     const { sequence, digest } = recorded;
     output(`request ${requestId} is signed: entry ${sequence}, digest ${digest}`);
-    await tellConfirmed(client, { registryId, sequence, seconds: waitOf(given) }, output);
+    await tellConfirmed(client, { registryId, sequence, ...waitingOf(given) }, output);
   });
 }

@@ -62,9 +62,20 @@ function failureOf(promise: Promise<unknown>): Promise<never> {
 async function pump(request: ClientRequest, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const chunk of bytes) {
     if (request.destroyed) return;
-    if (!request.write(chunk)) await Promise.race([once(request, 'drain'), once(request, 'close')]);
+    if (!request.write(chunk)) await drained(request);
   }
   request.end();
+}
+
+/** Until more may be written, or nothing can be any more. Its listeners go when it ends. */
+async function drained(request: ClientRequest): Promise<void> {
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  try {
+    await Promise.race([once(request, 'drain', { signal }), once(request, 'close', { signal })]);
+  } finally {
+    waiting.abort();
+  }
 }
 
 async function beginningOf(response: IncomingMessage): Promise<string> {

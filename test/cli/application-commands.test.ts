@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { applicationCommands } from '../../cli/application-commands.ts';
 import { runCommand } from '../../cli/command.ts';
-import { exportLines } from '../../shared/registry/export.ts';
+import type { RawAnswer } from '../memory-cluster.ts';
 import { signBytes, testSigner } from '../signing.ts';
 import { commandLine } from './commands.ts';
 
@@ -20,7 +20,7 @@ describe('registries and their peers', () => {
     const entry = await run('status', '--registry', R, '--entry', '1');
     const changed = await run('peers', '--registry', R, '--peer', lead.id, '--peer', certificate);
 
-    expect(all).toEqual({ code: 0, lines: [R] });
+    expect(all).toEqual({ code: 0, lines: [`${R}  Neubau`] });
     expect(one.lines.slice(2)).toEqual([
       'conflicts none',
       `  lead   ${lead.id.slice(0, 8)} (this instance)`,
@@ -55,7 +55,7 @@ describe('documents', () => {
     const upload = ['upload', '--registry', R, '--document', 'A', '--file', plan];
 
     const first = await run(...upload, '--wait', '60');
-    await run(...upload, '--name', 'Plan', '--note', 'Los 1');
+    await run(...upload, '--version', '2', '--name', 'Plan', '--note', 'Los 1');
     const documents = await run('documents', '--registry', R);
     const versions = await run('document', '--registry', R, '--document', 'A');
     const found = await run('contents', plan);
@@ -93,6 +93,40 @@ describe('documents', () => {
     expect(code).toBe(0);
     expect(lines[0]).toMatch(/^warning: .*declared as application\/pdf/);
     expect(lines[1]).toBe('A version 1: entry 2');
+  });
+
+  test('with the bytes of the newest version are recorded again only on demand', async () => {
+    const { run, create, write } = await commandLine();
+    const R = await create();
+    const upload = ['upload', '--registry', R, '--document', 'A', '--file'];
+    const plan = write('plan.txt', 'Grundriss');
+    await run(...upload, plan);
+
+    const again = await run(...upload, plan, '--wait', '60');
+    const onDemand = await run(...upload, plan, '--version', '2');
+    const sameSize = await run(...upload, write('other.txt', 'grundriss'));
+
+    expect(again.code).toBe(0);
+    expect(again.lines[0]).toBe(
+      'these are the very bytes of version 1 (entry 2): nothing recorded; ' +
+        '--version 2 records them again',
+    );
+    expect(again.lines[1]).toMatch(/^entry 2, digest [0-9a-f]{64}: final$/);
+    expect(onDemand.lines[0]).toBe('A version 2: entry 3');
+    expect(sameSize.lines[0]).toBe('A version 3: entry 4');
+  });
+
+  test('that nobody mirrors are recorded, and cannot be waited for', async () => {
+    const { run, write } = await commandLine();
+    const { lines } = await run('create', '--name', 'Allein');
+    const R = (lines[0] ?? '').replace('registry ', '');
+    const upload = ['upload', '--registry', R, '--document', 'A'];
+
+    const waited = await run(...upload, '--file', write('plan.txt', 'Grundriss'), '--wait', '60');
+
+    expect(waited.code).toBe(1);
+    expect(waited.lines[0]).toBe('A version 1: entry 2');
+    expect(waited.lines.at(-1)).toMatch(/^NOBODY_TO_CONFIRM: entry 2 has no mirrors/);
   });
 
   test('that are not there are told as such', async () => {
@@ -184,6 +218,29 @@ describe('signatures', () => {
   });
 
   test.each([
+    [[], 0, /^entry 4, digest /],
+    [['--wait', '60'], 1, /^NOBODY_TO_CONFIRM: entry 4 has no mirrors/],
+  ])('that nobody mirrors are given; %j ends with %i', async (wait, expected, sentence) => {
+    const { run, write, signer, publicKey } = await asked();
+    const { lines } = await run('create', '--name', 'Allein');
+    const where = ['--registry', (lines[0] ?? '').replace('registry ', '')];
+    await run('upload', ...where, '--document', 'A', '--file', write('a.txt', 'A'));
+    const key = ['--key', write('key.jwk', JSON.stringify(publicKey))];
+    const what = ['--document', 'A', '--version', '1', '--purpose', 'origin', '--signer', 'N. N.'];
+    const requested = await run('request-signature', ...where, ...what, ...key);
+    const request = ['--request', uuid.exec(requested.lines[0] ?? '')?.[0] ?? ''];
+    const pem = signer.key.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+    const signed = await run(
+      ...['sign', ...where, ...request, '--key', write('private.pem', pem), ...wait],
+    );
+
+    expect(signed.code).toBe(expected);
+    expect(signed.lines[0]).toMatch(/is signed: entry 4/);
+    expect(signed.lines[1]).toMatch(sentence);
+  });
+
+  test.each([
     ['--purpose', 'fun', 1],
     ['--due', 'soon', 2],
     ['--key', 'nothing.pem', 1],
@@ -206,121 +263,6 @@ describe('signatures', () => {
   });
 });
 
-describe('evidence', () => {
-  async function recorded() {
-    const line = await commandLine();
-    const R = await line.create();
-    const file = line.write('plan.txt', 'Grundriss');
-    await line.run('upload', '--registry', R, '--document', 'A', '--file', file);
-    return { ...line, R };
-  }
-
-  test('a receipt is written, and verified by whoever has it, offline', async () => {
-    const { run, R, path, lead, atLead } = await recorded();
-    const out = path('receipt.json');
-
-    const written = await run('receipt', '--registry', R, '--entry', '2', '--out', out);
-    const before = atLead.arrived.length;
-    const where = ['--ca', path('ca.pem'), '--registry', R];
-    const verified = await run('verify-receipt', out, ...where);
-
-    expect(written.lines[0]).toMatch(/receipt\.json: \d+ bytes, verified$/);
-    expect(verified).toMatchObject({ code: 0 });
-    expect(verified.lines[0]).toBe(`${out}: sound: registry ${R}`);
-    expect(verified.lines[1]).toMatch(/^entry 2, digest [0-9a-f]{64}: final$/);
-    expect(verified.lines[2]).toBe(`  lead   ${lead.id.slice(0, 8)}  recorded it`);
-    expect(verified.lines.slice(4)).toEqual(
-      expect.arrayContaining([
-        expect.stringMatching(/^upload-document, appended 20/),
-        '  documentId     A',
-        '  name           plan.txt',
-      ]),
-    );
-    expect(atLead.arrived.length).toBe(before);
-    const again = await run('receipt', '--registry', R, '--entry', '2', '--out', out);
-    expect(again).toMatchObject({ code: 1, lines: [expect.stringMatching(/not overwritten/)] });
-  });
-
-  test.each([
-    ['changed', (text: string) => text.replace('plan.txt', 'plan.doc'), /WRONG: DETAILS_DIGEST/],
-    ['cut off', (text: string) => text.slice(0, 100), /WRONG: NOT_JSON/],
-  ])('a receipt that was %s is found wrong', async (_what, change, sentence) => {
-    const { run, R, path, read, write } = await recorded();
-    await run('receipt', '--registry', R, '--entry', '2', '--out', path('receipt.json'));
-    const file = write('changed.json', change(read('receipt.json').toString()));
-
-    const { code, lines } = await run(
-      'verify-receipt',
-      file,
-      '--ca',
-      path('ca.pem'),
-      '--registry',
-      R,
-    );
-
-    expect(code).toBe(1);
-    expect(lines.join()).toMatch(sentence);
-  });
-
-  test('a receipt is not verified against what is no CA or no registry id', async () => {
-    const { run, R, path } = await recorded();
-    const out = path('receipt.json');
-    await run('receipt', '--registry', R, '--entry', '2', '--out', out);
-
-    const noCa = await run('verify-receipt', out, '--ca', path('plan.txt'), '--registry', R);
-    const noId = await run('verify-receipt', out, '--ca', path('ca.pem'), '--registry', 'R');
-
-    expect(noCa).toMatchObject({ code: 1, lines: [expect.stringMatching(/CA cannot be read/)] });
-    expect(noId).toMatchObject({ code: 1, lines: [expect.stringMatching(/64 hex digits/)] });
-  });
-
-  test('who confirmed what is a table', async () => {
-    const { run, R, lead, mirror } = await recorded();
-
-    const { lines } = await run('confirmations', '--registry', R);
-    const part = await run('confirmations', '--registry', R, '--from', '2', '--to', '2');
-
-    expect(lines[0]).toMatch(
-      new RegExp(`entry +status +${lead.id.slice(0, 8)} +${mirror.id.slice(0, 8)}`),
-    );
-    expect(lines[1]).toMatch(/^ +1 +final +leads +20\d\d-\S+Z$/);
-    expect(lines).toHaveLength(3);
-    expect(part.lines).toHaveLength(2);
-  });
-
-  test('an operator takes the words of an entry out, and an export says so', async () => {
-    const { run, R, lead, atLead, profile, path, write } = await recorded();
-    const operator = profile('operator', atLead.profile(lead.operator));
-    const order = ['redact', '--registry', R, '--entry', '2', '--reason', 'Löschverlangen'];
-
-    const refused = await run(...order);
-    const done = await run(...order, '--profile', operator);
-
-    expect(refused).toMatchObject({
-      code: 1,
-      lines: [expect.stringMatching(/^ROLE_NOT_ALLOWED: /)],
-    });
-    expect(done.lines[0]).toBe(
-      `entry 2: its details are gone from the copy of ${lead.id.slice(0, 8)}`,
-    );
-    expect((await run('documents', '--registry', R)).lines[0]).toMatch(/\(name redacted\)$/);
-    await run('receipt', '--registry', R, '--entry', '2', '--out', path('redacted.json'));
-    const where = ['--ca', path('ca.pem'), '--registry', R];
-    const verified = await run('verify-receipt', path('redacted.json'), ...where);
-    expect(verified.lines.at(-1)).toMatch(/redacted at .*: Löschverlangen$/);
-    const text: string[] = [];
-    for await (const each of exportLines(lead.known, R as never)) text.push(`${each}\n`);
-    const exported = await run('verify-export', write('export.jsonl', text.join('')));
-    expect(exported.code).toBe(0);
-    expect(exported.lines.slice(1)).toEqual([
-      expect.stringMatching(/^ {2}[0-9a-f]{8} has confirmed 2 times, newest through entry 2$/),
-      expect.stringMatching(
-        /^ {2}entry 2: details redacted at [0-9a-f]{8}, decided by [0-9a-f]{8}$/,
-      ),
-    ]);
-  });
-});
-
 describe('the lead', () => {
   async function atTheMirror() {
     const line = await commandLine();
@@ -336,9 +278,46 @@ describe('the lead', () => {
   }
 
   test('is followed from any instance', async () => {
-    const { run, upload } = await atTheMirror();
+    const { run, upload, atLead, lead } = await atTheMirror();
 
-    expect(await run(...upload, '--wait', '60')).toMatchObject({ code: 0 });
+    const { code, lines } = await run(...upload, '--wait', '60');
+
+    expect(code).toBe(0);
+    expect(lines.slice(0, 2)).toEqual([
+      `recording at ${atLead.origin}, where the lead ${lead.id.slice(0, 8)} is, not at the profile's`,
+      'A version 1: entry 2',
+    ]);
+  });
+
+  test('says from any instance that the newest version has the bytes', async () => {
+    const { run, upload } = await atTheMirror();
+    await run(...upload);
+
+    const again = await run(...upload);
+
+    expect(again.code).toBe(0);
+    expect(again.lines).toEqual([
+      expect.stringMatching(/^these are the very bytes of version 1 \(entry 2\): nothing recorded/),
+    ]);
+  });
+
+  test('is asked whether the bytes are the newest, since a mirror may be behind', async () => {
+    const { run, upload, write, atMirror } = await atTheMirror();
+    await run(...upload);
+    const behind: RawAnswer[] = [];
+    // The mirror goes on to show the first version as the newest one.
+    atMirror.intercept = async ({ path }, carry) => {
+      if (!path.endsWith('/documents/A')) return carry();
+      const [first = await carry()] = behind;
+      behind.push(first);
+      return first;
+    };
+    await run(...upload.slice(0, -1), write('other.txt', 'Schnitt'));
+
+    const { lines } = await run(...upload);
+
+    expect(behind).toHaveLength(2);
+    expect(lines).toContain('A version 3: entry 4');
   });
 
   test('is not followed where the person does not want it', async () => {
@@ -351,10 +330,16 @@ describe('the lead', () => {
   });
 });
 
-describe('what goes wrong is one line, and an exit code', () => {
+describe('what goes wrong or is asked is one line, and an exit code', () => {
   test.each([
-    [['status'], 2, /^profile is missing: call registry status/],
-    [['upload', '--profile', 'p.json'], 2, /^registry is missing/],
+    [['status'], 2, /^--profile is missing: call registry status/],
+    [['upload', '--profile', 'p.json'], 2, /^--registry is missing/],
+    [['upload', '--help'], 0, /^registry upload --profile <file> --registry <id> --document/],
+    [
+      ['uplaod', '--profile', 'p.json'],
+      2,
+      /^"registry uplaod" is not known: "registry help" lists/,
+    ],
     [['status', '--profile', 'p.json', '--profile', 'q.json'], 2, /^--profile can be given once/],
     [['status', '--profile', 'nothing.json'], 1, /^FILE_UNREADABLE: nothing\.json/],
     [['status', '--no-follow', '--profile', 'p.json'], 2, /^Unknown option '--no-follow'/],

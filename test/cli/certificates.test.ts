@@ -300,6 +300,22 @@ describe('commands', () => {
     expect(shown.lines).toHaveLength(4);
   });
 
+  test.each([
+    ['over', -2, -1, /CERTIFICATE_EXPIRED: its time is over/],
+    ['not begun', 1, 2, /CERTIFICATE_NOT_YET_VALID: its time has not begun/],
+  ])('a certificate whose time is %s is shown, and told as such', async (_what, from, to, sentence) => {
+    const at = (days: number) => new Date(Date.now() + days * DAY_MS);
+    const shape = { notBefore: at(from), notAfter: at(to) };
+    const file = join(directory, 'certificate.pem');
+    await writeFile(file, testInstance(testAuthority(), endpoint, shape).certificatePem);
+
+    const shown = await run('certificate', 'show', file);
+
+    expect(shown.code).toBe(1);
+    expect(shown.lines[2]).toBe('kind: instance');
+    expect(shown.lines.at(-1)).toMatch(sentence);
+  });
+
   test('a renewal takes an existing key, keeps the id and writes no key', async () => {
     const ca = await withAuthority();
     const first = await run(...instanceOf(ca, join(directory, 'first')));
@@ -357,16 +373,16 @@ describe('commands', () => {
   });
 
   test.each([
-    [[], /is not known: use "registry ca create"/],
+    [[], /^"registry" is not known: "registry help" lists/],
     [['ca', 'destroy'], /"registry ca destroy" is not known/],
-    [['ca', 'create'], /^out is missing: call registry ca create --out <directory>/],
-    [['ca', 'create', '--out', ''], /^out is missing/],
+    [['ca', 'create'], /^--out is missing: call registry ca create --out <directory>/],
+    [['ca', 'create', '--out', ''], /^--out is missing/],
     [['ca', 'create', '--out', 'x', '--wrong'], /'--wrong'.*: call registry ca create/],
     [['ca', 'create', '--out', 'x', 'extra'], /'extra'.*: call registry ca create/],
     [['ca', 'create', '--out', 'x', '--years', 'ten'], /--years ten: expected a whole number/],
-    [['ca', 'issue-instance', '--ca', 'x', '--name', 'x', '--out', 'x'], /^endpoint is missing/],
-    [['ca', 'issue-application', '--ca', 'x', '--out', 'x'], /^name is missing/],
-    [['certificate', 'show'], /^file is missing: call registry certificate show <file>/],
+    [['ca', 'issue-instance', '--ca', 'x', '--name', 'x', '--out', 'x'], /^--endpoint is missing/],
+    [['ca', 'issue-application', '--ca', 'x', '--out', 'x'], /^--name is missing/],
+    [['certificate', 'show'], /^<file> is missing: call registry certificate show <file>/],
     [['certificate', 'show', 'a', 'b'], /one file at a time/],
   ])('wrong arguments %j are answered with what to do and exit code 2', async (wrong, sentence) => {
     const { code, lines } = await run(...wrong);

@@ -53,6 +53,22 @@ describe('a document', () => {
     expect((await buffer(await client.openContent(version))).equals(expected)).toBe(true);
   });
 
+  test('is sent without gathering listeners, however many its chunks', async () => {
+    const { client, registryId, atLead } = await registry();
+    const warned: string[] = [];
+    const onWarning = ({ name }: Error) => warned.push(name);
+    process.on('warning', onWarning);
+    async function* chunks() {
+      for (let count = 0; count < 60; count += 1) yield Buffer.alloc(200_000, count);
+    }
+
+    await client.uploadDocument(registryId, document('A', chunks));
+
+    process.off('warning', onWarning);
+    expect(atLead.arrivedAtStore.map(({ body }) => body.length)).toEqual([12_000_000]);
+    expect(warned).toEqual([]);
+  });
+
   test('whose bytes are there already does not send them again', async () => {
     const { client, registryId, atLead } = await registry();
     await client.uploadDocument(registryId, document('A'));
