@@ -127,7 +127,10 @@ const takeDelivery: Handler = async (request) => {
     case 'malformed':
       return problem('DELIVERY_MALFORMED', `${outcome.refused.code}: ${outcome.refused.detail}`);
     case 'uninvited':
-      return problem('REGISTRY_UNINVITED', 'an invitation with the peer lists of the registry has to come first');
+      return problem(
+        'REGISTRY_UNINVITED',
+        'an invitation with the peer lists of the registry has to come first',
+      );
     case 'not-admitted':
       return notAdmitted(outcome.lead);
     case 'in-conflict':

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { accessKeyOf } from './aws-json.ts';
+import { stopServer } from './stop-server.ts';
 
 /** Answers one operation. `accessKeyId` tells the instances apart; its signature is not checked. */
 export type JsonOperation = (input: unknown, accessKeyId: string | undefined) => Promise<object>;
@@ -39,12 +40,7 @@ export async function startJsonServer(
   const listening = typeof address === 'object' ? (address?.port ?? port) : port;
   return {
     endpoint: `http://127.0.0.1:${listening}`,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+    close: () => stopServer(server),
   };
 }
 

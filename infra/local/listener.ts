@@ -10,6 +10,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
+import { stopServer } from './stop-server.ts';
 
 export interface ListenerOptions {
   /** 0 takes a free one. */
@@ -54,14 +55,14 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     servers.push(second);
   } catch (error) {
     if (!withoutIpv6.has(codeOf(error))) {
-      await stop(first);
+      await stopServer(first);
       throw error;
     }
   }
   return {
     port,
     close: async () => {
-      await Promise.all(servers.map(stop));
+      await Promise.all(servers.map(stopServer));
     },
   };
 }
@@ -82,13 +83,6 @@ async function listen(server: Server, port: number, host: string): Promise<void>
       cause: error,
     });
   }
-}
-
-async function stop(server: Server): Promise<void> {
-  const closed = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await closed;
 }
 
 function serverFor(options: ListenerOptions): Server {
