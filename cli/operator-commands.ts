@@ -208,7 +208,7 @@ function headLines({ entries, headDigest }: Report, wanted: Digest | undefined):
   ];
 }
 
-function historyLines({ confirmations, redactions }: Report): string[] {
+function historyLines({ confirmations, redactions, resolutions, superseded }: Report): string[] {
   return [
     ...confirmations.map(
       ({ signer, count, newest }) =>
@@ -217,6 +217,16 @@ function historyLines({ confirmations, redactions }: Report): string[] {
     ...redactions.map(
       ({ sequence, signer, decidedBy }) =>
         `  entry ${sequence}: details redacted at ${short(signer)}, decided by ${short(decidedBy)}`,
+    ),
+    ...resolutions.map(
+      ({ sequence, digest, manner, signer, decidedBy }) =>
+        `  entry ${sequence} carries out the resolution ${short(digest)}: ${manner}, decided by ` +
+        `${short(decidedBy)} at ${short(signer)}`,
+    ),
+    ...superseded.map(({ sequence, replacement }) =>
+      replacement === undefined
+        ? `  entry ${sequence} is void`
+        : `  entry ${sequence} is void; entry ${replacement} takes its place`,
     ),
   ];
 }

@@ -62,15 +62,63 @@ export function registryLines({
     openConflicts.length === 0
       ? 'conflicts none'
       : `STOPPED  by ${openConflicts.length} open conflict(s): ${openConflicts.join(', ')}`,
-    ...peers.map(({ peer, role, self, confirmedThrough, deliveredThrough, failures, lastError }) =>
-      joined([
-        `  ${role.padEnd(6)} ${short(peer)}${self ? ' (this instance)' : ''}`,
-        confirmedThrough === undefined ? '' : `confirmed through ${confirmedThrough}`,
-        deliveredThrough === undefined ? '' : `delivered through ${deliveredThrough}`,
-        failures === 0 ? '' : `failed ${failures} times, last: ${lastError}`,
-      ]),
-    ),
+    ...aligned([PEER_COLUMNS, ...peers.map(peerCells)]).map((line) => `  ${line}`),
   ];
+}
+
+type PeerRow = RegistryAnswer['peers'][number];
+
+const PEER_COLUMNS = ['role', 'peer', 'state', 'confirmed', 'behind', 'delivered'] as const;
+
+/** One peer of the list in force: one that was never heard of is a row like any other. */
+function peerCells(peer: PeerRow): string[] {
+  const { role, self, state, deliveredThrough, failures, lastError = '' } = peer;
+  return [
+    role,
+    short(peer.peer),
+    printable(state),
+    confirmedText(peer),
+    behindText(peer),
+    deliveredThrough === undefined ? '-' : `through ${deliveredThrough}`,
+    joined([
+      self ? 'this instance' : '',
+      failures === 0 ? '' : `failed ${failures} times, last: ${printable(lastError)}`,
+    ]),
+  ];
+}
+
+function confirmedText({ role, confirmedThrough }: PeerRow): string {
+  if (role === 'lead') return LEAD_CELL;
+  return confirmedThrough === undefined ? 'never confirmed' : `through ${confirmedThrough}`;
+}
+
+function behindText({ lagEntries, lagSeconds }: PeerRow): string {
+  if (lagEntries === 0) return '-';
+  return `${lagEntries} ${lagEntries === 1 ? 'entry' : 'entries'}, ${durationText(lagSeconds)}`;
+}
+
+const DURATIONS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+] as const;
+
+/** In the largest unit of which there are two or more. */
+function durationText(seconds: number): string {
+  for (const [unit, name] of DURATIONS)
+    if (seconds >= 2 * unit) return `${Math.floor(seconds / unit)} ${name}`;
+  return `${seconds} s`;
+}
+
+/** Rows as lines, each column as wide as its widest cell. */
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widthOf = (at: number) => Math.max(...rows.map((row) => row[at]?.length ?? 0));
+  return rows.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widthOf(at)))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 function joined(parts: readonly string[]): string {

@@ -1,7 +1,7 @@
 import { answer, problem } from '../shared/http/problem.ts';
 import { type TransactionItem, transactionKey } from '../shared/ledger/state.ts';
 import { storedAppendResult } from '../shared/registry/append-result.ts';
-import { peerStates } from '../shared/registry/read.ts';
+import { peerLags } from '../shared/registry/lag.ts';
 import * as registries from '../shared/registry/read-registries.ts';
 import {
   type AppenderOf,
@@ -41,7 +41,7 @@ export const readRegistry: Handler<'readRegistry'> = (request) =>
       checkpoint,
       configuration: { sequence: configuration.sequence, digest: configuration.digest },
       openConflicts,
-      peers: await peerStates(instance, head),
+      peers: await peerLags(instance, head),
     });
   });
 

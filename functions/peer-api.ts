@@ -12,11 +12,13 @@ import type { Route } from '../shared/http/routes.ts';
 import type { headSchema } from '../shared/ledger/checkpoint.ts';
 import { isDigest, type RegistryId } from '../shared/ledger/digest.ts';
 import type { Refused } from '../shared/ledger/errors.ts';
+import { deliveryFrom } from '../shared/registry/deliver.ts';
 import { buildInvitation, receiveInvitation } from '../shared/registry/invite.ts';
-import { readMessage, schemas } from '../shared/registry/messages.ts';
+import { encodeMessage, readMessage, schemas } from '../shared/registry/messages.ts';
 import type { Head } from '../shared/registry/ports.ts';
 import { receiveStatements } from '../shared/registry/receive-statements.ts';
 import { isInSwarm, receiveDelivery } from '../shared/registry/replicate.ts';
+import { callAgain } from '../shared/registry/wake.ts';
 import { inConflict, registryUnknown } from './api-answers.ts';
 import { certificateAnswer } from './api-instance.ts';
 import { keepingOwnCertificate } from './own-certificate.ts';
@@ -37,6 +39,8 @@ export function peerRoutes(): readonly Route<Handler>[] {
     post('/deliveries', newcomersToo(takeDelivery)),
     post('/invitations', introducing(takeInvitation)),
     post('/statements', inSwarm(takeStatements)),
+    get('/entries', inSwarm(giveEntries)),
+    get('/evidence/{evidenceDigest}', inSwarm(giveEvidence)),
     get('/head', inSwarm(stateHead)),
     get('/contents/{contentDigest}', inSwarm(addressContent)),
     get('/configuration', inSwarm(stateConfiguration)),
@@ -135,6 +139,8 @@ const takeDelivery: Handler = async (request) => {
       return notAdmitted(outcome.lead);
     case 'in-conflict':
       return inConflict(outcome.conflicts);
+    case 'closed':
+      return problem('REGISTRY_CLOSED', 'this instance has closed the registry; it takes nothing');
     case 'busy':
       return problem('BUSY', 'the store is busy; deliver again');
   }
@@ -164,6 +170,9 @@ const takeStatements: Handler = async (request) => {
   if (message.outcome === 'refused') return malformed(request, 'STATEMENT_MALFORMED', message);
   if (message.value.registryId !== parameters['registryId']) return otherRegistry();
   const outcome = await receiveStatements(instance, caller.certificateId, message.value);
+  // Who says something new is there again, and may take now what it did not before.
+  if (outcome.outcome === 'taken' && outcome.fresh)
+    await callAgain(instance, message.value.registryId, caller.certificateId);
   switch (outcome.outcome) {
     case 'taken':
       return answer(200, { taken: outcome.count });
@@ -180,6 +189,25 @@ const takeStatements: Handler = async (request) => {
     case 'unknown-registry':
       return registryUnknown();
   }
+};
+
+/** Entries from one on, to whoever is or was a peer: each is vouched for by its own lead. */
+const giveEntries: Handler = (request) =>
+  withHead(request, async (head) => {
+    const from = Number(request.query['from'] ?? '');
+    if (!Number.isSafeInteger(from) || from < 1)
+      return problem('PARAMETER_INVALID', 'from: expected the sequence of the first entry');
+    const delivery = await deliveryFrom(request.instance.store, head, from);
+    if (delivery === undefined)
+      return problem('ENTRY_UNKNOWN', `no whole commit is held here from entry ${from} on`);
+    return answer(200, encodeMessage(delivery));
+  });
+
+const giveEvidence: Handler = async ({ instance, parameters }) => {
+  const digest = parameters['evidenceDigest'] ?? '';
+  const held = isDigest(digest) ? await instance.blobs.evidence(digest) : undefined;
+  if (held !== undefined) return answer(200, held);
+  return problem('EVIDENCE_UNKNOWN', 'this instance does not hold evidence with this SHA-256');
 };
 
 const stateHead: Handler = (request) =>

@@ -61,9 +61,13 @@ function keysOf({ dynamodb }: DynamoDBRecord) {
 
 const [ENTRY, CONFIRMATION, CONFLICT] = publishPrefixes;
 
+/** The confirmed sequence and, above the first, the copy of the signer. */
+const CONFIRMED = /^(\d+)(?:#\d{8})?$/;
+
 /**
  * Where the record's item is: `ENTRY#<registry>#<copy>#<sequence>`, `CONFIRMATION#<registry>#<signer>`
- * with the sequence as sort key, `CONFLICT#<registry>` with the conflict's id.
+ * with the sequence as sort key (and the copy behind it, which makes no other event),
+ * `CONFLICT#<registry>` with the conflict's id.
  */
 function placeOf(record: DynamoDBRecord): EventPlace | undefined {
   const { partition, sort } = keysOf(record);
@@ -77,7 +81,7 @@ function placeOf(record: DynamoDBRecord): EventPlace | undefined {
       return { kind: 'entry', registryId, copy, sequence };
     }
     case CONFIRMATION: {
-      const sequence = Number(sort);
+      const sequence = Number(CONFIRMED.exec(sort)?.[1]);
       if (!isCertificateId(third) || !isSequence(sequence)) return undefined;
       return { kind: 'confirmation', registryId, signer: third, sequence };
     }

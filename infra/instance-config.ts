@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { auditPeriod } from '../shared/config.ts';
 
 /** What one file of the instances folder says. */
 export interface InstanceConfig {
@@ -21,6 +22,10 @@ export interface InstanceConfig {
   readonly denied: readonly string[];
   readonly admittedLeads: readonly string[] | 'any';
   readonly localEndpoints: boolean;
+  /** How long a mirror may be behind before somebody is told. */
+  readonly lagAlarmMinutes: number;
+  /** Within so many days everything that is stored is read again and checked. */
+  readonly auditPeriodDays: number;
   /** Where all this was read, for messages. */
   readonly file: string;
 }
@@ -56,6 +61,8 @@ const KEYS = [
   'denied',
   'admittedLeads',
   'localEndpoints',
+  'lagAlarmMinutes',
+  'auditPeriodDays',
 ] as const;
 
 type Key = (typeof KEYS)[number];
@@ -73,6 +80,9 @@ const FORMS = {
   serverCertificateArn: [/^arn:[a-z-]+:acm:/, 'the ARN of a certificate in Certificate Manager'],
   ownershipCertificateArn: [/^arn:[a-z-]+:acm:/, 'the ARN of a certificate in Certificate Manager'],
 } as const satisfies Partial<Record<Key, readonly [RegExp, string]>>;
+
+/** A peer that failed is tried again within five minutes; a week without finality is too long. */
+const LAG_ALARM_MINUTES = { least: 5, most: 10_080, unlessGiven: 60 } as const;
 
 const CERTIFICATE_ID = [/^[0-9a-f]{64}$/, 'certificate ids of 64 lower-case hex digits'] as const;
 
@@ -133,6 +143,8 @@ export function readInstance(file: string): InstanceConfig {
     denied: ids(fields, 'denied', file),
     admittedLeads: fields['admittedLeads'] === 'any' ? 'any' : ids(fields, 'admittedLeads', file),
     localEndpoints: flag(fields, 'localEndpoints', file),
+    lagAlarmMinutes: wholeNumber(fields, 'lagAlarmMinutes', LAG_ALARM_MINUTES, file),
+    auditPeriodDays: wholeNumber(fields, 'auditPeriodDays', auditPeriod, file),
   };
 }
 
@@ -212,6 +224,26 @@ function flag(fields: Fields, key: Key, file: string): boolean {
   const value = fields[key] ?? false;
   if (typeof value === 'boolean') return value;
   throw new InstanceConfigError(`${file}: ${key} is ${JSON.stringify(value)}: give true or false`);
+}
+
+interface Bounds {
+  readonly least: number;
+  readonly most: number;
+  readonly unlessGiven: number;
+}
+
+function wholeNumber(
+  fields: Fields,
+  key: Key,
+  { least, most, unlessGiven }: Bounds,
+  file: string,
+): number {
+  const value = fields[key] ?? unlessGiven;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
+    return value;
+  throw new InstanceConfigError(
+    `${file}: ${key} is ${JSON.stringify(value)}: give a whole number from ${least} to ${most}`,
+  );
 }
 
 function readClusterCa(fields: Fields, file: string): string {

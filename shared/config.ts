@@ -19,6 +19,7 @@ export const environmentNames = [
   'AUDITORS',
   'DENIED',
   'ADMITTED_LEADS',
+  'AUDIT_PERIOD_DAYS',
   'LOCAL_ENDPOINTS',
 ] as const;
 
@@ -47,11 +48,16 @@ export interface Config {
   readonly denied: ReadonlySet<string>;
   /** Leads whose new registries this instance mirrors; `any` admits every peer of the cluster. */
   readonly admittedLeads: ReadonlySet<string> | 'any';
+  /** Within so many days everything that is stored is read again and checked. */
+  readonly auditPeriodDays: number;
   /** True only where peers live on this machine: loopback endpoints are refused otherwise. */
   readonly localEndpoints: boolean;
 }
 
 const CERTIFICATE_ID = /^[0-9a-f]{64}$/;
+
+/** Days of `auditPeriodDays`: what is found after a year helps nobody any more. */
+export const auditPeriod = { least: 1, most: 365, unlessGiven: 30 } as const;
 
 /** Parses the environment. Throws a sentence that names the variable and what it should be. */
 export function parseConfig(environment: Readonly<Record<string, string | undefined>>): Config {
@@ -91,8 +97,19 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     auditors: ids('AUDITORS'),
     denied: ids('DENIED'),
     admittedLeads: text('ADMITTED_LEADS') === 'any' ? 'any' : ids('ADMITTED_LEADS'),
+    auditPeriodDays: parseDays(text('AUDIT_PERIOD_DAYS')),
     localEndpoints: text('LOCAL_ENDPOINTS') === 'true',
   };
+}
+
+function parseDays(text: string): number {
+  const { least, most } = auditPeriod;
+  const days = Number(text);
+  if (/^\d+$/.test(text) && days >= least && days <= most) return days;
+  throw new Error(
+    `environment variable AUDIT_PERIOD_DAYS is "${text}": expected a whole number from ${least} to ` +
+      `${most}`,
+  );
 }
 
 /** The value of a variable that holds certificate ids. */

@@ -3,6 +3,7 @@
  * something else. Ids and times count up from fixed values: only keys differ from run to run.
  */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import type { Link } from '../shared/ledger/backlinks.ts';
 import { encodeCanonical } from '../shared/ledger/canonical.ts';
 import { certificateIdOfJwk } from '../shared/ledger/certificate.ts';
 import {
@@ -14,13 +15,16 @@ import {
 } from '../shared/ledger/chain.ts';
 import { type Checkpoint, checkpointOf } from '../shared/ledger/checkpoint.ts';
 import { type ConfirmationStatement, confirmationOf } from '../shared/ledger/confirmation.ts';
+import { encodeCountersignedLine } from '../shared/ledger/countersigned.ts';
 import {
   type CertificateId,
   type Digest,
   digestOf,
   type RegistryId,
+  type Sequence,
 } from '../shared/ledger/digest.ts';
 import { type EntryParts, linkTo, type ReadEntry } from '../shared/ledger/entry.ts';
+import { resolvesNothing } from '../shared/ledger/entry-in-place.ts';
 import {
   type Compact,
   type PublicKeyJwk,
@@ -29,12 +33,16 @@ import {
 } from '../shared/ledger/jws.ts';
 import { encodeSignedLine } from '../shared/ledger/signed-line.ts';
 import {
+  mergeChanges,
   type Ruling,
   rule,
+  type StateChange,
   type StateItem,
   type StateKey,
   type StateView,
+  viewAfter,
 } from '../shared/ledger/state.ts';
+import { carriedOut, changesWithoutEffect, voidChanges } from '../shared/ledger/superseding.ts';
 import {
   type Draft,
   encodeTransaction,
@@ -42,6 +50,7 @@ import {
   readTransaction,
 } from '../shared/ledger/transaction.ts';
 import { commitWrite, type StagedEntry } from '../shared/registry/commit.ts';
+import { keptStatement } from '../shared/registry/kept-statements.ts';
 import type {
   BlobStore,
   CommitWrite,
@@ -51,6 +60,7 @@ import type {
   Signer,
   StoredEntry,
 } from '../shared/registry/ports.ts';
+import type { TestResolution } from './resolving.ts';
 
 /** When the first entry of a test ledger is made; every later one a second later. */
 export const START = Date.parse('2026-11-22T10:00:00.000Z');
@@ -172,8 +182,14 @@ export function readTestTransaction({ transaction }: TestTransaction): ReadTrans
 export interface Forgery {
   /** Members of the entry in place of the right ones. */
   readonly entry?: Partial<EntryParts>;
-  /** The transaction is recorded whatever the rules say, and changes no state. */
+  /** The transaction is recorded whatever the rules say, and changes nothing else of the state. */
   readonly unruled?: boolean;
+}
+
+/** What is unusual about a commit. */
+export interface CommitOptions extends Forgery {
+  /** The first entry names these resolutions, and carries them out. */
+  readonly resolves?: readonly TestResolution[];
 }
 
 export interface TestCommit {
@@ -191,6 +207,8 @@ export class TestLedger {
   readonly commits: TestCommit[] = [];
   readonly confirmations: Confirmation[] = [];
   readonly documents = new Map<Digest, Buffer>();
+  /** Those that entries name. */
+  readonly resolutions: TestResolution[] = [];
   #head: Head | undefined;
 
   /** All peers that will ever sign; those of `listed` are in the first list, by default all. */
@@ -234,12 +252,17 @@ export class TestLedger {
   }
 
   /** One commit of these transactions. */
-  commit(transactions: readonly TestTransaction[], forgery: Forgery = {}): readonly StoredEntry[] {
+  commit(
+    transactions: readonly TestTransaction[],
+    { resolves = [], ...forgery }: CommitOptions = {},
+  ): readonly StoredEntry[] {
     const signer = this.#head === undefined ? undefined : this.lead;
     let chain: ChainHead | undefined = this.#head;
     const staged: StagedEntry[] = [];
-    for (const transaction of transactions) {
-      const entry = this.#stage(chain, transaction, forgery);
+    const replaceable = carriedOut(resolves).flatMap(({ statement }) => statement.entries);
+    for (const [index, transaction] of transactions.entries()) {
+      const carrying = { resolves: index === 0 ? resolves : [], replaceable };
+      const entry = this.#stage(chain, transaction, forgery, carrying);
       chain = extendHead(chain, entry.read, entry.transaction.transaction);
       staged.push(entry);
       if (transaction.content !== undefined)
@@ -251,30 +274,56 @@ export class TestLedger {
     const context = { before: this.#head, self: lead.knownIds, tableId: 'memory' };
     const write = commitWrite({ ...context, registryId: chain.registryId }, staged, checkpoint);
     this.commits.push({ write, entries: write.entries });
+    this.resolutions.push(...resolves);
     this.#head = write.head;
     return write.entries;
   }
 
-  #stage(chain: ChainHead | undefined, test: TestTransaction, forgery: Forgery): StagedEntry {
-    const transaction = readTestTransaction(test);
+  #stage(
+    chain: ChainHead | undefined,
+    test: TestTransaction,
+    forgery: Forgery,
+    { resolves, replaceable }: Carrying,
+  ): StagedEntry {
+    const { transaction: read, digest } = readTestTransaction(test);
     const view: StateView = (key) => this.#state.get(key);
-    const ruling: Ruling =
+    const sequence = ((chain?.sequence ?? 0) + 1) as Sequence;
+    const rulingAfter = (marks: readonly StateChange[]): Ruling =>
       forgery.unruled === true
-        ? { outcome: 'accepted', changesAt: () => [] }
-        : rule(chain, view, transaction.transaction, transaction.digest);
-    if (ruling.outcome === 'refused') throw new Error(`${ruling.code}: ${ruling.detail}`);
+        ? {
+            outcome: 'accepted',
+            changesAt: () => changesWithoutEffect(read, { transactionDigest: digest, sequence }),
+          }
+        : rule(chain, viewAfter(view, marks), read, digest, replaceable);
+    // The rules do not read which entry makes the marks, which has no digest yet.
+    const unnamed = { sequence, digest: digestOf('') };
+    const ruling = accepted(rulingAfter(this.#marksAt(unnamed, resolves)));
     const placement = {
-      transaction: transaction.transaction,
-      transactionDigest: transaction.digest,
-      resolves: [],
+      transaction: read,
+      transactionDigest: digest,
+      resolves: resolves.map((resolution) => resolution.digest),
       ...(ruling.subject === undefined ? {} : { subject: ruling.subject }),
     };
     const right = nextEntry(chain, placement, timeAfter(chain?.sequence ?? 0));
-    const read = forgery.entry === undefined ? right : forgedEntry(right, forgery.entry);
-    const changes = ruling.changesAt(linkTo(read));
+    const built = forgery.entry === undefined ? right : forgedEntry(right, forgery.entry);
+    const marks = this.#marksAt(linkTo(built), resolves);
+    const ruled = accepted(rulingAfter(marks)).changesAt(linkTo(built));
+    const changes = mergeChanges([...marks, ...ruled]);
     for (const { key, after } of changes) this.#state.set(key, after);
     const details = test.details === undefined ? {} : { details: test.details };
-    return { read, transaction, changes, ...details };
+    return { read: built, transaction: readTestTransaction(test), changes, ...details };
+  }
+
+  #marksAt(entry: Link, resolves: readonly TestResolution[]): StateChange[] {
+    const voiding = carriedOut(resolves).filter(({ statement }) => statement.manner === 'replace');
+    return voiding.flatMap(({ digest, statement }) => {
+      const voided = statement.entries.map((link) => {
+        const transaction = Buffer.from(this.entryAt(link.sequence).transaction);
+        return { link, transaction: readTestTransaction({ transaction }).transaction };
+      });
+      const view: StateView = (key) => this.#state.get(key);
+      return voidChanges(view, voided, { entry, resolution: digest });
+    });
   }
 
   /** A commit of one new version of each document named. */
@@ -305,18 +354,19 @@ export class TestLedger {
     const confirmedAt = timeAfter(sequence);
     const statement = peer.sign({ ...confirmationFor(this.head, peer), ...changes });
     const signer = peer.certificateId;
+    const copy = changes.copy ?? 1;
     const times = { confirmedAt, receivedAt: timeAfter(sequence + 1) };
-    const confirmation = { signer, sequence, digest, statement, checkpoint, ...times };
+    const confirmation = { signer, sequence, digest, copy, statement, checkpoint, ...times };
     this.confirmations.push(confirmation);
     return confirmation;
   }
 
   /** The lines of its export, without newlines. */
   lines(): Buffer[] {
-    return this.entries.flatMap((stored) => {
+    const entries = this.entries.flatMap((stored) => {
       const confirmations = this.confirmations.filter((each) => each.sequence === stored.sequence);
-      const last = stored.sequence === this.head.sequence;
-      const needed = last || this.#endsTenure(stored) || confirmations.length > 0;
+      const ends = stored.sequence === this.head.sequence || this.#endsTenure(stored);
+      const needed = ends || this.#carriesOut(stored) || confirmations.length > 0;
       const checkpoint = needed ? stored.checkpoint : undefined;
       const statements = [checkpoint, ...confirmations.map(({ statement }) => statement)];
       return [
@@ -324,6 +374,21 @@ export class TestLedger {
         ...statements.filter((each) => each !== undefined).map(encodeSignedLine),
       ];
     });
+    return [...this.#resolutionLines(), ...entries];
+  }
+
+  #resolutionLines(): Buffer[] {
+    const lines = this.resolutions.flatMap(({ reports, signed }) => [
+      ...reports.map(encodeSignedLine),
+      encodeCountersignedLine(signed),
+    ]);
+    return lines.filter((line, index) => lines.findIndex((each) => each.equals(line)) === index);
+  }
+
+  /** Whether the commit that ends with this entry carries resolutions out. */
+  #carriesOut({ sequence }: StoredEntry): boolean {
+    const commit = this.commits.find(({ write }) => write.head.sequence === sequence);
+    return commit?.entries.some(({ entry }) => !resolvesNothing(entry)) ?? false;
   }
 
   #endsTenure(stored: StoredEntry): boolean {
@@ -340,6 +405,15 @@ export class TestLedger {
     }
     for (const confirmation of this.confirmations)
       await store.putConfirmation(this.registryId, confirmation, 'received');
+    for (const [index, { signed, reports }] of this.resolutions.entries()) {
+      const recordedAt = timeAfter(200 + index);
+      const { statement, decision } = signed;
+      const kept = [
+        ...reports.map((report) => keptStatement('report', report, { recordedAt })),
+        keptStatement('resolution', statement, { recordedAt, decision }),
+      ];
+      for (const each of kept) await store.keep(this.registryId, each, 'received');
+    }
   }
 
   /** Puts every document's bytes into the store. */
@@ -347,6 +421,17 @@ export class TestLedger {
     for (const [contentDigest, bytes] of this.documents)
       await blobs.put({ contentDigest, size: bytes.length }, chunksOf(bytes));
   }
+}
+
+/** What the first entry of a commit names, and what all of them may replace. */
+interface Carrying {
+  readonly resolves: readonly TestResolution[];
+  readonly replaceable: readonly Link[];
+}
+
+function accepted(ruling: Ruling): Exclude<Ruling, { outcome: 'refused' }> {
+  if (ruling.outcome === 'refused') throw new Error(`${ruling.code}: ${ruling.detail}`);
+  return ruling;
 }
 
 async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

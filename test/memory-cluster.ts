@@ -7,7 +7,6 @@ import type { Instance } from '../shared/adapters/aws/instance.ts';
 import { createInstanceSigner } from '../shared/adapters/instance-signer.ts';
 import { FaultyLedgerStore } from '../shared/adapters/memory/faulty-ledger-store.ts';
 import { MemoryBlobStore } from '../shared/adapters/memory/memory-blob-store.ts';
-import { MemoryLedgerStore } from '../shared/adapters/memory/memory-ledger-store.ts';
 import { MemoryOutbox, type Poke } from '../shared/adapters/memory/memory-outbox.ts';
 import { RecordingAlarms } from '../shared/adapters/memory/recording-alarms.ts';
 import { systemRandom } from '../shared/adapters/system.ts';
@@ -15,7 +14,7 @@ import type { GatewayResponse } from '../shared/http/http-stack.ts';
 import { encodeCanonical } from '../shared/ledger/canonical.ts';
 import { type CertificateId, digestOf, type RegistryId } from '../shared/ledger/digest.ts';
 import { encodeTransaction } from '../shared/ledger/transaction.ts';
-import type { PeerAnswer, PeerRequest, PeerTransport } from '../shared/registry/ports.ts';
+import type { PeerAnswer, PeerRequest, PeerTransport } from '../shared/registry/peer-transport.ts';
 import { wakeAll } from '../shared/registry/wake.ts';
 import {
   type TestAuthority,
@@ -24,6 +23,7 @@ import {
   testAuthority,
   testInstance,
 } from './certificate-authority.ts';
+import { DamagedLedgerStore } from './damaged-store.ts';
 
 /**
  * A cluster in memory: the real handlers of the real functions over the memory adapters. Requests
@@ -98,7 +98,7 @@ export class MemoryInstance {
   readonly application: TestCertificate;
   readonly operator: TestCertificate;
   readonly auditor: TestCertificate;
-  readonly known = new MemoryLedgerStore();
+  readonly known = new DamagedLedgerStore();
   readonly store = new FaultyLedgerStore(this.known);
   readonly blobs: MemoryBlobStore;
   readonly alarms = new RecordingAlarms();
@@ -401,6 +401,7 @@ function configOf(cluster: MemoryCluster, instanceName: string) {
     clusterCaPem: cluster.authority.certificatePem,
     denied: new Set<string>(),
     admittedLeads: 'any' as const,
+    auditPeriodDays: 30,
     localEndpoints: false,
   };
 }
@@ -410,6 +411,10 @@ function peerRoute({ operation, registryId, subject = '' }: PeerRequest): [strin
   switch (operation) {
     case 'deliver':
       return ['POST', `${base}/deliveries`];
+    case 'entries':
+      return ['GET', `${base}/entries?from=${subject}`];
+    case 'evidence':
+      return ['GET', `${base}/evidence/${subject}`];
     case 'statements':
       return ['POST', `${base}/statements`];
     case 'invite':

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { RegistryId } from '../shared/ledger/digest.ts';
 import { LedgerVerifier } from '../shared/ledger/verify.ts';
 import type { LedgerStore } from '../shared/registry/ports.ts';
+import { statementsBefore } from '../shared/registry/statements-before.ts';
 import type { MemoryInstance } from './memory-cluster.ts';
 
 /** Verifies the whole copy of an instance, entry by entry, and that nobody broke a port. */
@@ -10,6 +11,12 @@ export async function expectSound(instance: MemoryInstance, registryId: Registry
   const verifier = new LedgerVerifier({ registryId, rules: true });
   const head = await store.head(registryId);
   const length = head?.sequence ?? 0;
+  for (const said of head === undefined ? [] : await statementsBefore(store, head))
+    expect(
+      said.kind === 'conflict'
+        ? verifier.conflict(said.statement)
+        : verifier.resolution(said.signed),
+    ).toBeUndefined();
   for (let from = 1; from <= length; from += 1) {
     const [stored] = await store.entries(registryId, 1, { from, count: 1 });
     if (stored === undefined) throw new Error(`entry ${from} is missing`);

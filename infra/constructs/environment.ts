@@ -37,6 +37,7 @@ export function environmentOf(
     AUDITORS: formatIds(instance.auditors),
     DENIED: formatIds(instance.denied),
     ADMITTED_LEADS: admittedLeads === 'any' ? 'any' : formatIds(admittedLeads),
+    AUDIT_PERIOD_DAYS: String(instance.auditPeriodDays),
     LOCAL_ENDPOINTS: String(instance.localEndpoints),
   };
   checkSize(environment, instance.file);

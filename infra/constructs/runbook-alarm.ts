@@ -11,6 +11,8 @@ import type { Construct } from 'constructs';
 /** The sections of infra/README.md that tell what to do. */
 export const runbookSections = [
   'open-conflicts',
+  'audit-findings',
+  'peer-lag',
   'statements-refused',
   'dead-letters',
   'events-unpublished',

@@ -75,7 +75,7 @@ export class RunningInstance {
         sources.push(
           new Scheduler({
             schedule,
-            ...(options.sweepSeconds === undefined ? {} : { seconds: options.sweepSeconds }),
+            ...secondsOf(plan, schedule.functionName, options),
             invoke: (event) => host.invoke(schedule.functionName, event),
             log,
           }),
@@ -97,6 +97,17 @@ export class RunningInstance {
   async stop(): Promise<void> {
     await Promise.all([this.closeListener(), stopAll(this.host, this.sources)]);
   }
+}
+
+/** The sweep alone is sooner than the templates say: the other schedules are not waited for. */
+function secondsOf(
+  { functions }: InstancePlan,
+  functionName: string,
+  { sweepSeconds }: InstanceOptions,
+): { readonly seconds?: number } {
+  const { entry } = functions.find(({ name }) => name === functionName) ?? {};
+  if (sweepSeconds === undefined || entry !== 'functions/sweep.lambda.ts') return {};
+  return { seconds: sweepSeconds };
 }
 
 async function stopAll(host: FunctionHost, sources: readonly Stoppable[]): Promise<void> {

@@ -10,6 +10,8 @@ import type { ReplicationStack } from './replication-stack.ts';
 
 export interface AlarmsStackProps extends StackProps {
   readonly instanceName: string;
+  /** How long a mirror may be behind. */
+  readonly lagAlarm: Duration;
   readonly replication: ReplicationStack;
   readonly api: ApiStack;
   readonly events: EventsStack;
@@ -17,6 +19,9 @@ export interface AlarmsStackProps extends StackProps {
 
 /** A quarter of the age at which records are given up. */
 const EVENTS_LATE = Duration.minutes(15);
+
+/** Two runs of the audit: what is found again and again rings once. */
+const AUDIT_RUNS = Duration.minutes(30);
 
 /** Tells a person when something will not heal by itself. */
 export class AlarmsStack extends Stack {
@@ -31,6 +36,7 @@ export class AlarmsStack extends Stack {
     });
     const action = new SnsAction(topic);
     this.conflictAlarms(props, action);
+    this.lagAlarm(props, action);
     this.deadLetterAlarms(props, action);
     this.eventAlarms(props, action);
     this.functionAlarms(props, action);
@@ -49,10 +55,26 @@ export class AlarmsStack extends Stack {
       metric: signal(instanceName, 'OpenConflicts', Stats.MAXIMUM),
       action,
     });
+    new RunbookAlarm(this, 'AuditFindings', {
+      section: 'audit-findings',
+      meaning: `What instance ${instanceName} stores is not what was signed, or a peer holds something else.`,
+      metric: signal(instanceName, 'AuditFindings', Stats.SUM).with({ period: AUDIT_RUNS }),
+      action,
+    });
     new RunbookAlarm(this, 'StatementsRefused', {
       section: 'statements-refused',
       meaning: `Instance ${instanceName} refused what a peer sent, because nothing signed bears it out.`,
       metric: signal(instanceName, 'StatementsRefused', Stats.SUM),
+      action,
+    });
+  }
+
+  private lagAlarm({ instanceName, lagAlarm }: AlarmsStackProps, action: IAlarmAction): void {
+    new RunbookAlarm(this, 'PeerLag', {
+      section: 'peer-lag',
+      meaning: `Instance ${instanceName} knows of a mirror that has confirmed nothing new for too long.`,
+      metric: signal(instanceName, 'PeerLagSeconds', Stats.MAXIMUM),
+      threshold: lagAlarm.toSeconds(),
       action,
     });
   }

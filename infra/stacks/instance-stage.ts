@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type App, Stage } from 'aws-cdk-lib';
+import { type App, Duration, Stage } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { type InstanceConfig, InstanceConfigError, readInstances } from '../instance-config.ts';
 import { AlarmsStack } from './alarms-stack.ts';
@@ -36,7 +36,13 @@ export class InstanceStage extends Stage {
       ...(domain === undefined ? {} : { domain }),
     });
     const events = new EventsStack(this, 'events', { instance, storage, replication, bundle });
-    new AlarmsStack(this, 'alarms', { instanceName: instance.name, replication, api, events });
+    new AlarmsStack(this, 'alarms', {
+      instanceName: instance.name,
+      lagAlarm: Duration.minutes(instance.lagAlarmMinutes),
+      replication,
+      api,
+      events,
+    });
   }
 }
 

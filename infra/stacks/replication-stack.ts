@@ -28,6 +28,7 @@ export interface ReplicationStackProps extends StackProps {
 
 const DELIVER_TIMEOUT = Duration.seconds(60);
 const FETCH_TIMEOUT = Duration.minutes(15);
+const AUDIT_TIMEOUT = Duration.minutes(15);
 
 /**
  * Barely above the function's, not six times it. While a poke is hidden its peer waits: a function
@@ -77,6 +78,7 @@ export class ReplicationStack extends Stack {
       this.deliver(props),
       this.fetchDocuments(props),
       this.sweep(props),
+      this.audit(props),
     ];
   }
 
@@ -149,6 +151,26 @@ export class ReplicationStack extends Stack {
       targets: [new LambdaTarget(sweep, { retryAttempts: 0, maxEventAge: Duration.minutes(1) })],
     });
     return sweep;
+  }
+
+  private audit({ bundle, storage }: ReplicationStackProps): LambdaFunction {
+    const audit = registryFunction(this, 'Audit', {
+      name: 'audit',
+      environment: this.functionEnvironment,
+      timeout: AUDIT_TIMEOUT,
+      bundle,
+    });
+    grantTableReads(audit, storage.table);
+    grantTableWrites(audit, storage.table);
+    grantObjects(audit, storage.bucket);
+    grantKey(audit, storage.keySecretArn);
+    grantPokes(audit, [this.delivery.queue, this.fetch.queue]);
+    new Rule(this, 'EveryQuarterHour', {
+      schedule: Schedule.rate(Duration.minutes(15)),
+      // The next one goes on where the last one came to.
+      targets: [new LambdaTarget(audit, { retryAttempts: 0, maxEventAge: Duration.minutes(15) })],
+    });
+    return audit;
   }
 }
 

@@ -52,8 +52,11 @@ function isSaidBy({ before, after }: StateChange, entry: StoredEntry | undefined
 }
 
 function checkCount(write: CommitWrite, changes: number): void {
-  // The head; an entry and a transaction each; with entry 1 the registry's place in the list.
-  const items = 1 + 2 * write.entries.length + changes + (write.expected === undefined ? 1 : 0);
+  // The head; an entry and a transaction each; with entry 1 the registry's place in the list; what
+  // is kept, with its place in the log and the log's head.
+  const first = write.expected === undefined ? 1 : 0;
+  const kept = write.kept === undefined ? 0 : 3;
+  const items = 1 + 2 * write.entries.length + changes + first + kept;
   if (items > COMMIT_ITEMS_MAX)
     throw new Error(
       `commit to registry ${write.registryId} has ${items} items; one write takes ` +

@@ -4,7 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import type { SecureContext } from 'node:tls';
 import { readCertificate } from '../ledger/certificate.ts';
 import type { CertificateId } from '../ledger/digest.ts';
-import type { PeerAnswer, PeerRequest, PeerTransport } from '../registry/ports.ts';
+import type { PeerAnswer, PeerRequest, PeerTransport } from '../registry/peer-transport.ts';
 import { hostOf, isRefusedHost } from './peer-address.ts';
 import {
   type ConnectionOptions,
@@ -108,6 +108,10 @@ function pathOf({ operation, registryId, subject }: PeerRequest): string {
   switch (operation) {
     case 'deliver':
       return `${base}/deliveries`;
+    case 'entries':
+      return `${base}/entries?from=${about()}`;
+    case 'evidence':
+      return `${base}/evidence/${about()}`;
     case 'statements':
       return `${base}/statements`;
     case 'invite':

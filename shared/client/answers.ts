@@ -57,6 +57,10 @@ const peerState = z.object({
   peer: certificateIdSchema,
   role: z.enum(['lead', 'mirror']),
   self: z.boolean(),
+  /** `in-step`, `catching-up`, `stalled`, `unreachable`, or one that this client does not know. */
+  state: words,
+  lagEntries: z.int().min(0),
+  lagSeconds: z.int().min(0),
   confirmedThrough: sequenceSchema.exactOptional(),
   deliveredThrough: z.int().min(0).exactOptional(),
   failures: z.int().min(0),

@@ -9,6 +9,7 @@ import {
   tags,
 } from './operation.ts';
 import { pageQuery } from './operation-route.ts';
+import { resolutionSchema } from './operations-conflicts.ts';
 import { namesIn, pathDescriptions, pathParameters } from './path-parameters.ts';
 import { PROBLEM_TYPE, type ProblemCode, problemCodes, problemStatus } from './problem.ts';
 import { CALLER_PROBLEMS } from './problem-groups.ts';
@@ -35,7 +36,13 @@ const problemSchema = named('Problem', 'RFC 9457, with a closed list of codes.',
     leadEndpoint: z.url().exactOptional(),
     conflicts: described(
       z.array(z.string()).exactOptional(),
-      'REGISTRY_IN_CONFLICT: the open ones.',
+      'REGISTRY_IN_CONFLICT: the open ones, of which kinds, and the path of the first of them.',
+    ),
+    kinds: z.array(z.string()).exactOptional(),
+    address: z.string().exactOptional(),
+    resolution: described(
+      resolutionSchema.exactOptional(),
+      'RESOLUTION_IN_FORCE: what was decided first.',
     ),
   }),
 );

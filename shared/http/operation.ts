@@ -13,6 +13,7 @@ export const tags = {
   entries: 'Entries, confirmations, checkpoints and receipts.',
   documents: 'Documents and their versions.',
   signatures: 'Signatures that are required, and giving them.',
+  conflicts: 'What disagrees, the proof of it, and what operators decide.',
 } as const;
 
 /** Query parameters: from text to the handler's value. Unknown ones are refused. */

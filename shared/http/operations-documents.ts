@@ -5,7 +5,7 @@ import { mediaTypeSchema, sizeSchema, versionSchema } from '../ledger/transactio
 import { defineOperations } from './operation.ts';
 import { sequencePosition } from './positions.ts';
 import { READERS } from './roles.ts';
-import { described, named, words } from './schema-names.ts';
+import { described, named, supersededMark, words } from './schema-names.ts';
 
 /** What every answer about a version says of it. */
 export function versionMembers() {
@@ -23,6 +23,7 @@ export function versionMembers() {
     contentDigest: digestSchema,
     size: sizeSchema,
     mediaType: mediaTypeSchema,
+    superseded: supersededMark.exactOptional(),
   };
 }
 

@@ -14,7 +14,7 @@ import { defineOperations } from './operation.ts';
 import { sequencePosition, sequenceText } from './positions.ts';
 import { jsonBody } from './request-body.ts';
 import { OPERATORS, READERS } from './roles.ts';
-import { described, detailsSchema, named, statementSchema } from './schema-names.ts';
+import { described, detailsSchema, named, statementSchema, supersededMark } from './schema-names.ts';
 
 const redaction = named('Redaction', 'In place of details: who took them out, and why.', () =>
   z.strictObject({
@@ -36,6 +36,7 @@ function entryMembers() {
     details: detailsSchema.exactOptional(),
     redaction: redaction.exactOptional(),
     checkpoint: described(statementSchema.exactOptional(), 'On the last entry of a commit.'),
+    superseded: supersededMark.exactOptional(),
   };
 }
 

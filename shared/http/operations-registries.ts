@@ -1,4 +1,4 @@
-/** Operations about registries: creating, listing, appending, peers, conflicts. */
+/** Operations about registries: creating, listing, appending, peers. */
 import * as z from 'zod';
 import { copySchema } from '../ledger/checkpoint.ts';
 import type { Digest } from '../ledger/digest.ts';
@@ -14,7 +14,7 @@ import {
 import { type Answer, defineOperations } from './operation.ts';
 import { RULE_PROBLEMS } from './problem-groups.ts';
 import { transactionsBody } from './request-body.ts';
-import { READERS, WRITERS } from './roles.ts';
+import { APPENDERS, READERS, WRITERS } from './roles.ts';
 import { described, named, statementSchema, words } from './schema-names.ts';
 
 const headSchema = named('Head', 'The newest entry, as this instance holds it.', () =>
@@ -51,6 +51,15 @@ const peerState = named('PeerState', 'One peer of the list in force, as known he
     peer: certificateIdSchema,
     role: z.enum(['lead', 'mirror']),
     self: z.boolean(),
+    state: described(
+      z.enum(['in-step', 'catching-up', 'stalled', 'unreachable']),
+      'Of a mirror by what it has confirmed, of the lead whether it can be reached.',
+    ),
+    lagEntries: described(z.int().min(0), 'Entries up to the head that it has not confirmed.'),
+    lagSeconds: described(
+      z.int().min(0),
+      'Since the oldest of these was appended, or the mirror was added if that came later.',
+    ),
     confirmedThrough: sequenceSchema.exactOptional(),
     deliveredThrough: z.int().min(0).exactOptional(),
     failures: z.int().min(0),
@@ -100,19 +109,6 @@ export const appendAnswers = {
   201: { description: 'Recorded.', schema: recorded },
 } as const satisfies Readonly<Record<number, Answer>>;
 
-const conflicts = named('Conflicts', 'Signed disagreements, open and resolved.', () =>
-  z.strictObject({
-    conflicts: z.array(
-      z.strictObject({
-        conflictId: digestSchema,
-        open: z.boolean(),
-        recordedAt: timestampSchema,
-        statement: statementSchema,
-      }),
-    ),
-  }),
-);
-
 const REGISTRY = '/v1/registries/{registryId}';
 
 export const registryOperations = defineOperations({
@@ -146,22 +142,15 @@ export const registryOperations = defineOperations({
     answers: { 200: { description: 'As this instance knows it.', schema: registry } },
     problems: ['REGISTRY_UNKNOWN'],
   },
-  listConflicts: {
-    method: 'GET',
-    path: `${REGISTRY}/conflicts`,
-    tag: 'registries',
-    summary: 'Conflicts of a registry',
-    roles: READERS,
-    answers: { 200: { description: 'All of them.', schema: conflicts } },
-    problems: ['REGISTRY_UNKNOWN'],
-  },
   appendTransactions: {
     method: 'POST',
     path: `${REGISTRY}/transactions`,
     tag: 'transactions',
     summary: 'Append transactions',
-    description: 'Only the lead appends. Send the same body again when no answer came.',
-    roles: WRITERS,
+    description:
+      'Only the lead appends. Send the same body again when no answer came. An operator appends ' +
+      'only what carries out the resolution in force.',
+    roles: APPENDERS,
     body: transactionsBody,
     answers: appendAnswers,
     problems: RULE_PROBLEMS,

@@ -18,7 +18,7 @@ import { sequencePosition } from './positions.ts';
 import { APPENDING_PROBLEMS, SIGNATURE_PROBLEMS } from './problem-groups.ts';
 import { jsonBody } from './request-body.ts';
 import { READERS, WRITERS } from './roles.ts';
-import { described, named, words } from './schema-names.ts';
+import { described, named, supersededMark, words } from './schema-names.ts';
 
 const algorithmSchema = z.enum([
   'ES256',
@@ -57,6 +57,7 @@ const signatureRequest = named('SignatureRequest', 'One required signature.', ()
     ),
     requestedBy: linkSchema,
     requestedAt: timestampSchema,
+    superseded: supersededMark.exactOptional(),
     signature: z
       .union([
         z.strictObject({
@@ -205,6 +206,7 @@ export const signatureOperations = defineOperations({
       'SIGNATURE_CERTIFICATE_MALFORMED',
       'SIGNATURE_KEY_DIFFERS',
       'REQUEST_ALREADY_SIGNED',
+      'REQUEST_SUPERSEDED',
     ],
   },
   giveSignature: {

@@ -1,4 +1,5 @@
 /** Every operation that applications, operators and auditors can call, by operationId. */
+import { conflictOperations } from './operations-conflicts.ts';
 import { documentOperations } from './operations-documents.ts';
 import { entryOperations } from './operations-entries.ts';
 import { instanceOperations } from './operations-instance.ts';
@@ -12,4 +13,5 @@ export const operations = {
   ...entryOperations,
   ...documentOperations,
   ...signatureOperations,
+  ...conflictOperations,
 };

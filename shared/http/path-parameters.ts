@@ -35,6 +35,7 @@ export const pathParameters = {
     .pipe(versionSchema),
   requestId: uuidSchema,
   contentDigest: digestSchema,
+  conflictId: digestSchema,
   certificateId: certificateIdSchema,
 } as const;
 
@@ -48,6 +49,7 @@ export const pathDescriptions: Readonly<Record<keyof PathParameters, string>> = 
   version: 'The number of the version, from 1.',
   requestId: 'The UUID of the signature request.',
   contentDigest: 'SHA-256 of the document in lower-case hex.',
+  conflictId: 'The digest of what disagrees: all reports of the same have it.',
   certificateId: 'SHA-256 of the public key (SubjectPublicKeyInfo) in lower-case hex.',
 };
 

@@ -42,6 +42,9 @@ export const APPENDING_PROBLEMS = [
   'NOT_THE_LEAD',
   'LEAD_NOT_RECONCILED',
   'REGISTRY_IN_CONFLICT',
+  'REGISTRY_CLOSED',
+  'NOT_RESOLVING',
+  'ENTRY_NOT_HELD',
   'TRANSACTION_ID_REUSED',
   'BUSY',
 ] as const satisfies readonly ProblemCode[];
@@ -64,6 +67,7 @@ export const SIGNATURE_PROBLEMS = [
   'SIGNATURE_REPLAYED',
   'REQUEST_UNKNOWN',
   'REQUEST_ALREADY_SIGNED',
+  'REQUEST_SUPERSEDED',
 ] as const satisfies readonly ProblemCode[];
 
 /** What the rules refuse of a transaction: protocol section 3. */
@@ -78,10 +82,24 @@ export const RULE_PROBLEMS = [
   'VERSION_UNKNOWN',
   'REQUEST_ID_REUSED',
   'SUPERSEDES_WITHOUT_RESOLUTION',
+  'SUPERSEDES_OTHER_TYPE',
+  'SUPERSEDES_OTHER_SUBJECT',
+  'ALREADY_SUPERSEDED',
+  'VERSION_SUPERSEDED',
   'NEW_LEAD_BEHIND',
   'CONTENT_NOT_UPLOADED',
   'CONTENT_SIZE_DIFFERS',
   'PEER_CERTIFICATE_UNKNOWN',
+] as const satisfies readonly ProblemCode[];
+
+/** What an operator signed, and the instance is to sign as well: protocol section 7. */
+export const DECISION_PROBLEMS = [
+  'REGISTRY_UNKNOWN',
+  'DECISION_DIFFERS',
+  'STATEMENT_MALFORMED',
+  'STATEMENT_SIGNER_DIFFERS',
+  'STATEMENT_SIGNATURE_WRONG',
+  'STATEMENT_REGISTRY_DIFFERS',
 ] as const satisfies readonly ProblemCode[];
 
 /** Whoever asks, whatever for. */

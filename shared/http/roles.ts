@@ -5,3 +5,5 @@ export const READERS: readonly CallerRole[] = ['application', 'operator', 'audit
 /** Who decides on what an instance keeps. */
 export const OPERATORS: readonly CallerRole[] = ['operator'];
 export const WRITERS: readonly CallerRole[] = ['application'];
+/** Who may append: operators only what carries out a resolution, which the handler sees to. */
+export const APPENDERS: readonly CallerRole[] = ['application', 'operator'];

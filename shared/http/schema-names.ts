@@ -92,5 +92,15 @@ export const certificatePemSchema = named('CertificatePem', 'An X.509 certificat
   z.string().regex(/^-----BEGIN CERTIFICATE-----/),
 );
 
+/** On an entry, and on what it recorded. */
+export const supersededMark = named('Superseded', 'It was replaced or voided by people.', () =>
+  z.strictObject({
+    by: described(sequenceSchema, 'The entry from which on it does not count.'),
+    replacement: described(sequenceSchema.exactOptional(), 'The entry in its place.'),
+    resolution: described(digestSchema, 'Of the resolution that decided it.'),
+    reason: z.string(),
+  }),
+);
+
 /** Texts of people: the ledger has bounded their length before. */
 export const words = z.string();

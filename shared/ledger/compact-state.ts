@@ -1,5 +1,6 @@
 import type { Link } from './backlinks.ts';
-import { type Digest, digestOf, type Sequence } from './digest.ts';
+import { digestOf, type Sequence } from './digest.ts';
+import { Records, SequenceIndex } from './sequence-records.ts';
 import type {
   DocumentItem,
   RequestItem,
@@ -8,14 +9,16 @@ import type {
   SignatureItem,
   StateChange,
   StateKey,
+  SupersededItem,
   TransactionItem,
   VersionItem,
 } from './state.ts';
 
 /**
  * The state of a ledger of millions of entries in at most 136 bytes an entry: no object is kept but
- * for signing requests that are open, only a record of 108 bytes per sequence and two indexes of
- * sequences. A third of it is what signatures are held against: the SHA-256 of every version.
+ * for signing requests that are open and for what was superseded, only a record of 108 bytes per
+ * sequence and two indexes of sequences. A third of it is what signatures are held against: the
+ * SHA-256 of every version.
  */
 
 /** Where in a record stands what the entry's transaction put into the state, in words of 32 bits. */
@@ -29,145 +32,12 @@ const PREVIOUS = 17;
 /** The sequence of a much older version: see `#versionAt`. */
 const JUMP = 18;
 const CONTENT = 19;
-const RECORD_WORDS = 27;
 
-const WORD_BYTES = 4;
-const DIGEST_BYTES = 32;
 /** Hex digits of the 16 bytes by which a document, a request or a signature is known. */
 const NAME_DIGITS = 32;
 
 /** The record that holds whatever is looked for: sequences begin at 1. */
 const WANTED = 0;
-
-/** 2^10 records. In chunks, so that growing copies nothing and little is left unused. */
-const CHUNK_BITS = 10;
-const CHUNK_RECORDS = 1 << CHUNK_BITS;
-
-/** The same memory, as words to compare and as bytes to take hex. */
-interface Chunk {
-  readonly words: Uint32Array;
-  readonly bytes: Buffer;
-}
-
-/** Records by sequence. */
-class Records {
-  readonly #chunks: Chunk[] = [newChunk()];
-
-  /** The words among which the record is, from `startOf` on. */
-  words(sequence: number): Uint32Array {
-    return (this.#chunks[sequence >>> CHUNK_BITS] as Chunk).words;
-  }
-
-  word(sequence: number, word: number): number {
-    return this.words(sequence)[startOf(sequence) + word] as number;
-  }
-
-  putWord(sequence: number, word: number, value: number): void {
-    this.#grown(sequence).words[startOf(sequence) + word] = value;
-  }
-
-  putHex(sequence: number, word: number, hex: string): void {
-    this.#grown(sequence).bytes.write(hex, (startOf(sequence) + word) * WORD_BYTES, 'hex');
-  }
-
-  /** The digest that stands in the record from that word on. */
-  digest(sequence: number, word: number): Digest {
-    const from = (startOf(sequence) + word) * WORD_BYTES;
-    return this.#grown(sequence).bytes.toString('hex', from, from + DIGEST_BYTES) as Digest;
-  }
-
-  get bytes(): number {
-    return this.#chunks.length * CHUNK_RECORDS * RECORD_WORDS * WORD_BYTES;
-  }
-
-  #grown(sequence: number): Chunk {
-    const index = sequence >>> CHUNK_BITS;
-    while (this.#chunks.length <= index) this.#chunks.push(newChunk());
-    return this.#chunks[index] as Chunk;
-  }
-}
-
-function newChunk(): Chunk {
-  const words = new Uint32Array(CHUNK_RECORDS * RECORD_WORDS);
-  return { words, bytes: Buffer.from(words.buffer) };
-}
-
-/** Where among the words of its chunk a record begins. */
-function startOf(sequence: number): number {
-  return (sequence & (CHUNK_RECORDS - 1)) * RECORD_WORDS;
-}
-
-const SLOTS_FIRST = 1024;
-/** Of the slots so much is in use at most: 7.3 to 11 bytes a sequence, few collisions. */
-const LOAD_MAX = 0.55;
-const GROWTH = 1.5;
-
-/** Sequences by some consecutive words of their records: open addressing, linear probing. */
-class SequenceIndex {
-  readonly #records: Records;
-  readonly #from: number;
-  readonly #to: number;
-  #slots = new Uint32Array(SLOTS_FIRST);
-  #count = 0;
-
-  constructor(records: Records, from: number, to: number) {
-    this.#records = records;
-    this.#from = from;
-    this.#to = to;
-  }
-
-  /** The sequence with the same key as the given one, or 0. */
-  find(sequence: number): number {
-    return this.#slots[this.#slotOf(sequence)] as number;
-  }
-
-  /** Puts the sequence in place of the one with the same key, if there is one. */
-  put(sequence: number): void {
-    if (this.#count >= this.#slots.length * LOAD_MAX) this.#grow();
-    const slot = this.#slotOf(sequence);
-    if (this.#slots[slot] === 0) this.#count += 1;
-    this.#slots[slot] = sequence;
-  }
-
-  get bytes(): number {
-    return this.#slots.length * WORD_BYTES;
-  }
-
-  #grow(): void {
-    const full = this.#slots;
-    this.#slots = new Uint32Array(Math.floor(full.length * GROWTH));
-    for (const sequence of full) if (sequence !== 0) this.#slots[this.#slotOf(sequence)] = sequence;
-  }
-
-  /** Where the key of that record is, or is to go. */
-  #slotOf(wanted: number): number {
-    const size = this.#slots.length;
-    for (let slot = this.#mix(wanted) % size; ; slot = slot + 1 === size ? 0 : slot + 1) {
-      const sequence = this.#slots[slot] as number;
-      if (sequence === 0 || this.#alike(sequence, wanted)) return slot;
-    }
-  }
-
-  /** Spreads keys over the slots: ids may be consecutive. */
-  #mix(sequence: number): number {
-    const words = this.#records.words(sequence);
-    const start = startOf(sequence);
-    let hash = 0;
-    for (let word = this.#from; word < this.#to; word += 1) {
-      hash = Math.imul(hash ^ (words[start + word] as number), 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
-    return hash >>> 0;
-  }
-
-  #alike(a: number, b: number): boolean {
-    const [wordsOfA, wordsOfB] = [this.#records.words(a), this.#records.words(b)];
-    const [startOfA, startOfB] = [startOf(a), startOf(b)];
-    for (let word = this.#from; word < this.#to; word += 1)
-      if (wordsOfA[startOfA + word] !== wordsOfB[startOfB + word]) return false;
-    return true;
-  }
-}
 
 /**
  * A state to verify with. Its view answers what the rules read; a document, a request and a
@@ -179,8 +49,17 @@ export class CompactState {
   readonly #names = new SequenceIndex(this.#records, NAME, VERSION);
   /** Open signing requests by sequence: few at any time, and large with their keys. */
   readonly #open = new Map<number, RequestItem>();
+  /** Few, for people decide on each. */
+  readonly #superseded = new Map<StateKey, SupersededItem>();
+  readonly #supersededVersions = new Map<number, Link>();
+  readonly #mayBeVoided: (signature: Link) => boolean;
   #lastTransaction = { id: '', hex: '' };
   #lastName = { name: '', hex: '' };
+
+  /** A request whose signature may be voided later on is kept whole, for it is open again then. */
+  constructor(mayBeVoided: (signature: Link) => boolean = () => false) {
+    this.#mayBeVoided = mayBeVoided;
+  }
 
   readonly view: RuleView = (key) => {
     const { kind, id, version } = partsOf(key);
@@ -195,6 +74,8 @@ export class CompactState {
         return this.#request(this.#named(key));
       case 'signature':
         return this.#signature(this.#named(key));
+      case 'superseded':
+        return this.#superseded.get(key);
     }
   };
 
@@ -209,21 +90,22 @@ export class CompactState {
         case 'document':
           this.#recordDocument(key, before as DocumentItem | undefined, after as DocumentItem);
           break;
-        case 'version': {
-          const { entry, contentDigest } = after as VersionItem;
-          this.#records.putHex(entry.sequence, CONTENT, contentDigest);
+        case 'version':
+          this.#recordVersion(after as VersionItem);
           break;
-        }
         case 'request':
           this.#recordRequest(key, after as RequestItem);
           break;
         case 'signature':
           this.#recordName(key, (after as SignatureItem).entry);
+          break;
+        case 'superseded':
+          this.#superseded.set(key, after as SupersededItem);
       }
     }
   }
 
-  /** Bytes held, but for open requests. */
+  /** Bytes held, but for open requests and what was superseded. */
   get bytes(): number {
     return this.#records.bytes + this.#transactions.bytes + this.#names.bytes;
   }
@@ -242,17 +124,21 @@ export class CompactState {
   #version(newest: number, version: number): RuleItem | undefined {
     const sequence = this.#versionAt(newest, version);
     if (sequence === 0) return undefined;
+    const superseded = this.#supersededVersions.get(sequence);
     return {
       entry: this.#link(sequence),
       contentDigest: this.#records.digest(sequence, CONTENT),
+      ...(superseded === undefined ? {} : { superseded }),
     };
   }
 
   /** Of a request that is signed nothing else is asked. */
   #request(sequence: number): RuleItem | undefined {
     if (sequence === 0) return undefined;
-    const open = this.#open.get(sequence);
-    return open ?? { signed: this.#link(this.#records.word(sequence, PREVIOUS)) };
+    const whole = this.#open.get(sequence);
+    if (whole !== undefined) return whole;
+    const signed = this.#link(this.#records.word(sequence, PREVIOUS));
+    return { entry: this.#link(sequence), signed };
   }
 
   #signature(sequence: number): RuleItem | undefined {
@@ -299,9 +185,14 @@ export class CompactState {
     return previous !== 0 && length === lengthBefore ? further : previous;
   }
 
+  #recordVersion({ entry, contentDigest, superseded }: VersionItem): void {
+    this.#records.putHex(entry.sequence, CONTENT, contentDigest);
+    if (superseded !== undefined) this.#supersededVersions.set(entry.sequence, superseded);
+  }
+
   #recordRequest(key: StateKey, request: RequestItem): void {
     const { entry, signed } = request;
-    if (signed === undefined) {
+    if (signed === undefined || this.#mayBeVoided(signed)) {
       this.#open.set(entry.sequence, request);
       this.#recordName(key, entry);
     } else {
@@ -341,7 +232,7 @@ export class CompactState {
 }
 
 interface KeyParts {
-  readonly kind: 'transaction' | 'document' | 'version' | 'request' | 'signature';
+  readonly kind: 'transaction' | 'document' | 'version' | 'request' | 'signature' | 'superseded';
   readonly id: string;
   /** Of the kind version; else 0. */
   readonly version: number;

@@ -37,6 +37,8 @@ export const limits = {
   identifierCharactersMax: 128,
   /** How far behind a peer may have confirmed to be handed the lead (protocol section 3). */
   newLeadBehindMax: 100,
+  /** Entries that one resolution replaces or voids: two items each, within one transaction's 100. */
+  replacedEntriesMax: 30,
   /** A certificate in PEM. */
   certificateBytesMax: 8 * KIB,
   /** Life of a URL that uploads or downloads bytes, in seconds: security page. */

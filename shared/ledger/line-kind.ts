@@ -1,10 +1,17 @@
 /** What a line of an export seems to be. */
 
 const FORMAT = Buffer.from('"format":"registry/');
+const COUNTERSIGNED = Buffer.from('countersigned/');
 const ENTRY_INITIAL_AT = '{"'.length;
 const ENTRY_INITIAL = 'b'.charCodeAt(0);
 
-export type LineKind = 'transaction' | 'details' | 'redacted' | 'entry' | 'signed';
+export type LineKind =
+  | 'transaction'
+  | 'details'
+  | 'redacted'
+  | 'entry'
+  | 'signed'
+  | 'countersigned';
 
 /** By the first byte of their names. */
 const kinds: ReadonlyMap<number, LineKind> = new Map([
@@ -13,6 +20,7 @@ const kinds: ReadonlyMap<number, LineKind> = new Map([
   ['r'.charCodeAt(0), 'redacted'],
   ['e'.charCodeAt(0), 'entry'],
   ['s'.charCodeAt(0), 'signed'],
+  ['c'.charCodeAt(0), 'countersigned'],
 ]);
 
 /**
@@ -23,5 +31,10 @@ export function kindOf(line: Buffer): LineKind | undefined {
   // No other line begins with "backlinks", and entries are the longest to search.
   if (line[ENTRY_INITIAL_AT] === ENTRY_INITIAL) return 'entry';
   const at = line.indexOf(FORMAT);
-  return at === -1 ? undefined : kinds.get(line[at + FORMAT.length] as number);
+  if (at === -1) return undefined;
+  const name = at + FORMAT.length;
+  const kind = kinds.get(line[name] as number);
+  // Other objects of the protocol begin with the same letter, and stand in no export by themselves.
+  if (kind === 'countersigned' && line.indexOf(COUNTERSIGNED, name) !== name) return undefined;
+  return kind;
 }

@@ -24,7 +24,7 @@ export interface SignedLine {
   readonly outcome: 'read';
   readonly compact: string;
   /** What it seems to be, to choose its reader: nothing of the statement is checked here. */
-  readonly kind: 'checkpoint' | 'confirmation';
+  readonly kind: 'checkpoint' | 'confirmation' | 'conflict';
 }
 
 /** Reads the line; the statement in it is still untrusted. */
@@ -35,6 +35,11 @@ export function readSignedLine(line: Uint8Array): SignedLine | Refused {
   if (valid.outcome === 'refused') return valid;
   const compact = valid.value.statement;
   const payload = Buffer.from(compact.split('.', 2)[1] ?? '', 'base64url');
-  const confirms = payload.includes('"format":"registry/confirmation/v1"');
-  return { outcome: 'read', compact, kind: confirms ? 'confirmation' : 'checkpoint' };
+  return { outcome: 'read', compact, kind: kindOfPayload(payload) };
+}
+
+/** Canonical: where such a name stands with its quotes, it is the format. */
+function kindOfPayload(payload: Buffer): SignedLine['kind'] {
+  if (payload.includes('"format":"registry/confirmation/v1"')) return 'confirmation';
+  return payload.includes('"format":"registry/conflict/v1"') ? 'conflict' : 'checkpoint';
 }

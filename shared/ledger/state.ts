@@ -1,3 +1,4 @@
+import { checkAlternative } from './alternative.ts';
 import type { Link } from './backlinks.ts';
 import type { ChainHead } from './chain.ts';
 import type { Digest, Sequence } from './digest.ts';
@@ -10,6 +11,7 @@ import type {
   SignDocument,
   SigningKey,
   Transaction,
+  TransactionType,
   UploadDocument,
 } from './transaction.ts';
 
@@ -41,6 +43,8 @@ export interface VersionItem {
   readonly contentDigest: Digest;
   readonly size: number;
   readonly mediaType: string;
+  /** The entry with which the version was replaced or voided: nothing is signed of it any more. */
+  readonly superseded?: Link;
 }
 
 /** A required signature, and the entry that gave it. */
@@ -56,6 +60,8 @@ export interface RequestItem {
   readonly dueAt?: string;
   /** Absent while the request is open. */
   readonly signed?: Link;
+  /** The entry with which the request was replaced or voided: it takes no signature any more. */
+  readonly superseded?: Link;
 }
 
 /** A signature that has an entry, by the digest of what was signed. */
@@ -63,7 +69,25 @@ export interface SignatureItem {
   readonly entry: Link;
 }
 
-export type StateItem = TransactionItem | DocumentItem | VersionItem | RequestItem | SignatureItem;
+/** An entry that a resolution replaced or voided (protocol section 7), by its sequence. */
+export interface SupersededItem {
+  /** The entry that carries the resolution out. */
+  readonly entry: Link;
+  readonly resolution: Digest;
+  readonly type: TransactionType;
+  /** What an alternative must be about: a document, for a signature its request, else nothing. */
+  readonly subject?: string;
+  /** The alternative, once there is one. */
+  readonly replacement?: Link;
+}
+
+export type StateItem =
+  | TransactionItem
+  | DocumentItem
+  | VersionItem
+  | RequestItem
+  | SignatureItem
+  | SupersededItem;
 
 /** One item before and after a transaction. Items are never removed. */
 export interface StateChange {
@@ -79,10 +103,11 @@ export type StateView = (key: StateKey) => StateItem | undefined;
 export type RuleItem =
   | Pick<TransactionItem, 'sequence'>
   | Pick<DocumentItem, 'version' | 'entry'>
-  | Pick<VersionItem, 'entry' | 'contentDigest'>
+  | Pick<VersionItem, 'entry' | 'contentDigest' | 'superseded'>
   | RequestItem
-  | Required<Pick<RequestItem, 'signed'>>
-  | SignatureItem;
+  | Required<Pick<RequestItem, 'entry' | 'signed'>>
+  | SignatureItem
+  | SupersededItem;
 
 /** A view that is enough for the rules. */
 export type RuleView = (key: StateKey) => RuleItem | undefined;
@@ -108,8 +133,24 @@ export function signatureKey(inputDigest: Digest): StateKey {
   return `signature#${inputDigest}` as StateKey;
 }
 
+/** `sequence`: of the entry that was replaced or voided. */
+export function supersededKey(sequence: number): StateKey {
+  return `superseded#${sequence}` as StateKey;
+}
+
 /** Every state item that the rules read for this transaction. */
 export function stateKeysOf(transaction: Transaction): StateKey[] {
+  const keys = stateKeysOfType(transaction);
+  const replaced = supersededBy(transaction);
+  return replaced === undefined ? keys : [...keys, supersededKey(replaced.sequence)];
+}
+
+/** The entry that the transaction is to replace; undefined: it is no alternative. */
+export function supersededBy(transaction: Transaction): Link | undefined {
+  return transaction.type === 'create-registry' ? undefined : transaction.supersedes;
+}
+
+function stateKeysOfType(transaction: Transaction): StateKey[] {
   const own = transactionKey(transaction.transactionId);
   switch (transaction.type) {
     case 'create-registry':
@@ -137,15 +178,23 @@ export type Ruling =
     }
   | Refused;
 
+/** What is asked of the rules: a transaction, and which entries it may replace, if it is to. */
+type Asked = readonly [
+  transaction: Transaction,
+  transactionDigest: Digest,
+  replaceable?: readonly Link[],
+];
+
 /**
  * The rules that lead and mirrors check alike. `head` is what the entry comes after, undefined for
- * entry 1; `view` answers at least the keys of `stateKeysOf`.
+ * entry 1; `view` answers at least the keys of `stateKeysOf`, with the marks of the resolutions that
+ * the entry itself carries out. `replaceable` are the entries of the replace resolutions that this
+ * commit names up to this entry (protocol section 7).
  */
 export function rule(
   head: ChainHead | undefined,
   view: RuleView,
-  transaction: Transaction,
-  transactionDigest: Digest,
+  ...[transaction, transactionDigest, replaceable = []]: Asked
 ): Ruling {
   if (transaction.type === 'create-registry')
     return ruleCreateRegistry(head, transaction, transactionDigest);
@@ -156,11 +205,28 @@ export function rule(
       'TRANSACTION_ID_REUSED',
       `transaction id ${transaction.transactionId} has an entry already; take a new UUID`,
     );
-  if (transaction.supersedes !== undefined)
-    return refuse(
-      'SUPERSEDES_WITHOUT_RESOLUTION',
-      'supersedes is allowed only under a resolution of the manner replace that lists that entry',
-    );
+  const { supersedes } = transaction;
+  if (supersedes === undefined) return ruleByType(head, view, transaction, transactionDigest);
+  const key = supersededKey(supersedes.sequence);
+  const found = view(key) as SupersededItem | undefined;
+  const permitted = checkAlternative(transaction, supersedes, { mark: found, replaceable });
+  if (permitted.outcome === 'refused') return permitted;
+  const { mark } = permitted;
+  const ruling = ruleByType(head, view, transaction, transactionDigest);
+  if (ruling.outcome === 'refused') return ruling;
+  const changesAt = (entry: Link) => [
+    ...ruling.changesAt(entry),
+    { key, before: mark, after: { ...mark, replacement: entry } },
+  ];
+  return { outcome: 'accepted', subject: supersedes, changesAt };
+}
+
+function ruleByType(
+  head: ChainHead,
+  view: RuleView,
+  transaction: Exclude<Transaction, CreateRegistry>,
+  transactionDigest: Digest,
+): Ruling {
   const item = { transactionDigest, sequence: head.sequence + 1 };
   switch (transaction.type) {
     case 'reconfigure-peers':
@@ -238,6 +304,12 @@ function ruleRequestSignature(
       'VERSION_UNKNOWN',
       `version ${version} of ${documentId} is not in this registry; upload it first`,
     );
+  if (asked.superseded !== undefined)
+    return refuse(
+      'VERSION_SUPERSEDED',
+      `version ${version} of ${documentId} was replaced or voided with entry ` +
+        `${asked.superseded.sequence}; request the signature of another version`,
+    );
   const weak = checkSigningKey(publicKey);
   if (weak !== undefined) return weak;
   const { contentDigest } = asked;
@@ -277,6 +349,12 @@ function ruleSignDocument(
       'REQUEST_ALREADY_SIGNED',
       `request ${requestId} was signed with entry ${found.signed.sequence}; ` +
         'request another signature if one more is required',
+    );
+  if (found.superseded !== undefined)
+    return refuse(
+      'REQUEST_SUPERSEDED',
+      `request ${requestId} was replaced or voided with entry ${found.superseded.sequence}; ` +
+        'it takes no signature any more',
     );
   const verified = verifySignature(signature, { ...found, registryId });
   if (verified.outcome === 'refused') return verified;

@@ -1,13 +1,12 @@
 import { asBuffer } from './as-buffer.ts';
-import type { Link } from './backlinks.ts';
 import { parseCanonical } from './canonical.ts';
-import { type ChainHead, checkPlace, extendHead, leadOf, nextEntry, sameLink } from './chain.ts';
+import { type ChainHead, extendHead, leadOf } from './chain.ts';
 import { checkCheckpoint } from './checkpoint.ts';
-import { CompactState } from './compact-state.ts';
 import { confirmationSchema } from './confirmation.ts';
 import { ConfirmingPeers } from './confirming-peers.ts';
+import { readCountersignedLine } from './countersigned.ts';
 import type { CertificateId, Digest, RegistryId, Sequence } from './digest.ts';
-import { linkTo, type ReadEntry, readEntry } from './entry.ts';
+import { linkTo, type ReadEntry } from './entry.ts';
 import { type RefusalCode, type Refused, refuse } from './errors.ts';
 import { readStatement } from './jws.ts';
 import { limits } from './limits.ts';
@@ -20,9 +19,13 @@ import {
   RedactionsOfLedger,
   readRedactedLine,
 } from './redaction.ts';
-import { isTimestamp } from './schema.ts';
+import {
+  type CarriedResolution,
+  ResolutionsOfLedger,
+  type SupersededEntry,
+} from './resolutions-of-ledger.ts';
+import { RulesOfLedger } from './rules-of-ledger.ts';
 import { readSignedLine } from './signed-line.ts';
-import { type Ruling, rule, type StateChange } from './state.ts';
 import { formatOf, type ReadTransaction, readTransaction } from './transaction.ts';
 
 /**
@@ -56,6 +59,10 @@ export interface Report {
   readonly confirmations: readonly ConfirmedThrough[];
   /** Entries whose details were taken out. */
   readonly redactions: readonly RedactedDetails[];
+  /** In the order in which entries carry them out. */
+  readonly resolutions: readonly CarriedResolution[];
+  /** What those replaced or voided. */
+  readonly superseded: readonly SupersededEntry[];
 }
 
 /** The confirmations of one signer. */
@@ -83,20 +90,14 @@ export interface EntryBytes extends Beside {
   readonly transaction: Uint8Array;
 }
 
-/** An entry in its place, with what it changes. */
-interface Placed {
-  readonly outcome: 'placed';
-  readonly read: ReadEntry;
-  readonly changes: readonly StateChange[];
-}
-
 /** Every method answers the first finding, and after it nothing else. */
 export class LedgerVerifier {
   readonly #registryId: Digest | undefined;
-  readonly #state: CompactState | undefined;
   readonly #peers = new ConfirmingPeers();
   readonly #confirmations = new Map<CertificateId, ConfirmedThrough>();
   readonly #redactions: RedactionsOfLedger;
+  readonly #resolutions: ResolutionsOfLedger;
+  readonly #rules: RulesOfLedger;
   #head: ChainHead | undefined;
   /** Of the newest entry; it signs its checkpoint, also where it hands over. */
   #lead = '' as CertificateId;
@@ -107,8 +108,9 @@ export class LedgerVerifier {
 
   constructor({ registryId, rules, peersBeyond }: VerifierOptions) {
     this.#redactions = new RedactionsOfLedger(peersBeyond);
+    this.#resolutions = new ResolutionsOfLedger(peersBeyond);
+    this.#rules = new RulesOfLedger(this.#resolutions, rules);
     this.#registryId = registryId;
-    this.#state = rules ? new CompactState() : undefined;
   }
 
   /** The chain as far as it is verified. */
@@ -136,9 +138,24 @@ export class LedgerVerifier {
       }
       case 'signed':
         return this.#signed(line);
+      case 'countersigned':
+        return this.#countersigned(line);
       case undefined:
         return this.#unknown(line);
     }
+  }
+
+  /** The first report of a conflict that a resolution is of. All of them come before entry 1. */
+  conflict(compact: string): Finding | undefined {
+    return this.#before(() => this.#resolutions.conflict(compact));
+  }
+
+  /** A resolution that an entry names, after the conflicts that it is of. */
+  resolution(signed: {
+    readonly statement: string;
+    readonly decision: string;
+  }): Finding | undefined {
+    return this.#before(() => this.#resolutions.resolution(signed));
   }
 
   /** The next entry with its transaction and details. */
@@ -151,10 +168,9 @@ export class LedgerVerifier {
     if (transaction.outcome === 'refused') return this.#wrongNext(transaction);
     const beside = this.#checkBeside(transaction, bytes);
     if (beside.outcome === 'refused') return this.#wrongNext(beside);
-    const placed = this.#placed(bytes.entry, transaction);
-    if (placed.outcome === 'refused') return this.#wrongNext(placed);
-    this.#extend(placed.read, transaction);
-    this.#state?.record(placed.changes);
+    const read = this.#rules.place(head, bytes.entry, transaction);
+    if (read.outcome === 'refused') return this.#wrongNext(read);
+    this.#extend(read, transaction);
     this.#redactions.extend(beside, listIn(transaction));
     return undefined;
   }
@@ -169,6 +185,7 @@ export class LedgerVerifier {
     this.#checkpointed = true;
     this.#checkpoints += 1;
     this.#peers.endCommit();
+    this.#resolutions.endCommit();
     return undefined;
   }
 
@@ -212,6 +229,8 @@ export class LedgerVerifier {
     if (this.#begun !== undefined) return this.#malformed('the end, in the middle of an entry');
     if (head === undefined) return this.#malformed('no entry at all');
     if (!this.#checkpointed) return this.#checkpointMissing(head, 'is the last');
+    const { unresolved } = this.#resolutions;
+    if (unresolved !== undefined) return this.#wrong(unresolved.sequence, unresolved.refused);
     const { strange } = this.#redactions;
     if (strange !== undefined)
       return this.#wrong(
@@ -228,6 +247,8 @@ export class LedgerVerifier {
       checkpoints: this.#checkpoints,
       confirmations: [...this.#confirmations.values()],
       redactions: this.#redactions.found,
+      resolutions: this.#resolutions.carried,
+      superseded: this.#resolutions.superseded,
     };
   }
 
@@ -250,9 +271,27 @@ export class LedgerVerifier {
     if (this.#begun !== undefined) return this.#malformed('a statement in the middle of an entry');
     const signed = readSignedLine(line);
     if (signed.outcome === 'refused') return this.#wrong(this.#head?.sequence ?? 1, signed);
-    return signed.kind === 'confirmation'
-      ? this.confirmation(signed.compact)
-      : this.checkpoint(signed.compact);
+    switch (signed.kind) {
+      case 'checkpoint':
+        return this.checkpoint(signed.compact);
+      case 'confirmation':
+        return this.confirmation(signed.compact);
+      case 'conflict':
+        return this.conflict(signed.compact);
+    }
+  }
+
+  #countersigned(line: Buffer): Finding | undefined {
+    const read = readCountersignedLine(line);
+    return read.outcome === 'refused' ? this.#wrongNext(read) : this.resolution(read.signed);
+  }
+
+  #before(read: () => Refused | undefined): Finding | undefined {
+    if (this.#finding !== undefined) return this.#finding;
+    if (this.#head !== undefined || this.#begun !== undefined)
+      return this.#malformed('a conflict or a resolution that does not stand before entry 1');
+    const refused = read();
+    return refused === undefined ? undefined : this.#wrongNext(refused);
   }
 
   #unknown(line: Buffer): Finding {
@@ -270,66 +309,12 @@ export class LedgerVerifier {
         'REGISTRY_DIFFERS',
         `is the registry ${read.digest}; ${expected} was expected: check which one you were given`,
       );
+    const foreign = this.#head === undefined && this.#resolutions.foreignTo(read.digest);
+    if (foreign) return foreign;
     // Entry 1 names the registry by its own transaction.
     const registryId = this.#head?.registryId ?? read.digest;
     const sequence = (this.#head?.sequence ?? 0) + 1;
     return checkBeside(read, beside, { registryId, sequence });
-  }
-
-  #placed(bytes: Uint8Array, transaction: ReadTransaction): Placed | Refused {
-    const ruling = this.#rule(transaction);
-    if (ruling.outcome === 'refused') {
-      // What is wrong with the entry itself is the nearer reason.
-      const read = this.#examined(bytes, transaction);
-      return read.outcome === 'refused' ? read : ruling;
-    }
-    const { subject } = ruling;
-    const read =
-      this.#asExpected(bytes, transaction, subject) ?? this.#examined(bytes, transaction);
-    if (read.outcome === 'refused') return read;
-    if (this.#state !== undefined && !sameLink(read.entry.subject, subject))
-      return refuse(
-        'SUBJECT_LINK_WRONG',
-        `entry ${read.entry.sequence} does not link to what it is about`,
-      );
-    return { outcome: 'placed', read, changes: ruling.changesAt(linkTo(read)) };
-  }
-
-  /** Without a state only what needs none: what is entry 1. */
-  #rule({ transaction, digest }: ReadTransaction): Ruling {
-    const head = this.#head;
-    if (this.#state !== undefined) return rule(head, this.#state.view, transaction, digest);
-    if ((transaction.type === 'create-registry') !== (head === undefined))
-      return refuse('NOT_FIRST_ENTRY', 'create-registry is entry 1 and only entry 1');
-    return { outcome: 'accepted', changesAt: () => [] };
-  }
-
-  /** The entry if it is exactly the one that is to be expected, all but its time. */
-  #asExpected(
-    bytes: Uint8Array,
-    { transaction, digest }: ReadTransaction,
-    subject: Link | undefined,
-  ): ReadEntry | undefined {
-    const timestamp = timestampIn(bytes);
-    if (!isTimestamp(timestamp)) return undefined;
-    const placement = { transaction, transactionDigest: digest, resolves: [] };
-    const expected = nextEntry(
-      this.#head,
-      subject === undefined ? placement : { ...placement, subject },
-      timestamp,
-    );
-    return Buffer.compare(expected.bytes, bytes) === 0 ? expected : undefined;
-  }
-
-  /** The entry, member by member, but for its subject. */
-  #examined(bytes: Uint8Array, { transaction, digest }: ReadTransaction): ReadEntry | Refused {
-    const read = readEntry(bytes);
-    if (read.outcome === 'refused') return read;
-    const misplaced = checkPlace(this.#head, read, transaction, digest);
-    if (misplaced !== undefined) return misplaced;
-    const { sequence, resolves } = read.entry;
-    if (resolves.length === 0) return read;
-    return refuse('RESOLVES_UNKNOWN', `entry ${sequence} names resolutions that are not here`);
   }
 
   #extend(read: ReadEntry, transaction: ReadTransaction): void {
@@ -339,6 +324,7 @@ export class LedgerVerifier {
     this.#lead = lead;
     this.#head = extendHead(before, read, transaction.transaction);
     this.#peers.extend(sequence, listIn(transaction));
+    this.#resolutions.extend(linkTo(read), transaction.transaction, listIn(transaction));
   }
 
   #wrong(sequence: number, { code, detail }: Refused): Finding {
@@ -371,13 +357,4 @@ export class LedgerVerifier {
 /** The peer list that the transaction brings, if it does. */
 function listIn({ transaction }: ReadTransaction): readonly CertificateId[] | undefined {
   return 'peers' in transaction ? transaction.peers : undefined;
-}
-
-const AFTER_TIMESTAMP = '","transactionDigest":"'.length + 64 + '"}'.length;
-const TIMESTAMP_LENGTH = '2026-11-22T10:00:00.000Z'.length;
-
-/** What stands in an entry's bytes where its time is to be. */
-function timestampIn(bytes: Uint8Array): string {
-  const end = bytes.length - AFTER_TIMESTAMP;
-  return asBuffer(bytes).toString('latin1', end - TIMESTAMP_LENGTH, end);
 }

@@ -2,9 +2,11 @@ import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import type { RefusalCode } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
 import { type StateKey, stateKeysOf, transactionKey } from '../ledger/state.ts';
+import { stateKeysOfVoided } from '../ledger/superseding.ts';
 import { type AppendResult, appendResult } from './append-result.ts';
+import { type Carrying, NOTHING_CARRIED, readCarrying } from './carrying.ts';
 import { CommitPlan, type PlanPorts, type Proposal } from './commit-plan.ts';
-import type { CommitWrite, LedgerStore, Random, StateRead } from './ports.ts';
+import type { CommitWrite, Head, LedgerStore, Random, StateRead } from './ports.ts';
 
 /**
  * Appending at the lead, protocol section 5. Per registry one commit is under way in a process;
@@ -34,7 +36,7 @@ export type AppendOutcome =
   | { readonly outcome: 'not-lead'; readonly lead: CertificateId }
   | { readonly outcome: 'in-conflict'; readonly conflicts: readonly Digest[] }
   /** The head was written in another table: this one was restored and may lack entries. */
-  | { readonly outcome: 'not-reconciled' }
+  | { readonly outcome: 'not-reconciled'; readonly head: Head }
   /** Unknown or not done after bounded tries: to be repeated with the same transaction ids. */
   | { readonly outcome: 'busy'; readonly retryAfterSeconds: number };
 
@@ -163,7 +165,9 @@ async function attemptBatch(
 ): Promise<Settled[] | 'again'> {
   const read = await readState(ports, registryId, batch);
   if (read === 'unavailable') return 'again';
-  const plan = new CommitPlan(ports, read);
+  const carrying = await carryingOf(ports.store, read);
+  if (carrying === 'unavailable') return 'again';
+  const plan = new CommitPlan(ports, carrying.read, carrying.carrying);
   const verdicts: Verdict[] = [];
   for (const { proposals } of batch) verdicts.push(await verdictOf(plan, registryId, proposals));
   const write = await plan.write(registryId);
@@ -200,6 +204,24 @@ async function readState(
     // Some ids of an array found and others not: either it is repeated in part, or the read met
     // the write that records all of it. What is read after that write shows the whole.
     return isPartial(read, batch) ? await store.read(registryId, [...keys]) : read;
+  } catch {
+    return 'unavailable';
+  }
+}
+
+/** With the state items that the resolutions mark which the next entry names: almost always none. */
+async function carryingOf(
+  store: LedgerStore,
+  read: StateRead,
+): Promise<{ readonly read: StateRead; readonly carrying: Carrying } | 'unavailable'> {
+  const { head, items } = read;
+  const decided = head?.decided ?? [];
+  if (head === undefined || decided.length === 0) return { read, carrying: NOTHING_CARRIED };
+  try {
+    const carrying = await readCarrying(store, head, decided);
+    const keys = stateKeysOfVoided([...carrying.replaced.values()]);
+    const further = keys.length === 0 ? [] : (await store.read(head.registryId, keys)).items;
+    return { read: { head, items: new Map([...items, ...further]) }, carrying };
   } catch {
     return 'unavailable';
   }

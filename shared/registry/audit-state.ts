@@ -1,6 +1,6 @@
 import type { Link } from '../ledger/backlinks.ts';
 import { sameLink } from '../ledger/chain.ts';
-import { digestOf, isSequence } from '../ledger/digest.ts';
+import { type Digest, digestOf, isSequence } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import { limits } from '../ledger/limits.ts';
 import { signatureInputDigest } from '../ledger/signature.ts';
@@ -13,6 +13,7 @@ import {
   type StateItem,
   type StateKey,
   signatureKey,
+  supersededKey,
   type TransactionItem,
   transactionKey,
   type VersionItem,
@@ -25,6 +26,18 @@ import {
   type Transaction,
   type UploadDocument,
 } from '../ledger/transaction.ts';
+import {
+  isIn,
+  type KeptResolutions,
+  keysOfMarks,
+  markOf,
+  markThatDiffers,
+  type NamedEntry,
+  readKeptResolutions,
+  replacedThrough,
+  resolvesOf,
+  sequencesOfMark,
+} from './audit-superseded.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
 
 /**
@@ -40,24 +53,43 @@ export interface StoredState {
   readonly items: ReadonlyMap<StateKey, StateItem>;
   /** The entries that the items and the entries themselves name, by sequence. */
   readonly named: ReadonlyMap<number, StoredEntry>;
+  /** Those that the entries, the marks or the head name. */
+  readonly resolutions: KeptResolutions;
+  /** Entries that a resolution replaces which no entry has carried out yet. */
+  readonly decided: readonly Link[];
 }
 
 /** Reads the state items of a page of entries, and the entries that say what should be in them. */
 export async function readStoredState(
   store: LedgerStore,
-  { registryId, copy, sequence: through }: Head,
+  head: Head,
   page: readonly StoredEntry[],
 ): Promise<StoredState> {
-  const { items } = await store.read(registryId, page.flatMap(keysOf));
-  const wanted = [...new Set(page.flatMap((stored) => sequencesNamed(stored, items)))];
+  const { registryId, copy, sequence: through, decided = [] } = head;
+  const { items: own } = await store.read(registryId, page.flatMap(keysOf));
+  const marks = page.flatMap(({ sequence }) => markOf(own, sequence) ?? []);
+  const resolves = page.flatMap(resolvesOf);
+  const isNamed = resolves.length > 0 || marks.length > 0 || decided.length > 0;
+  const resolutions = isNamed ? await readKeptResolutions(store, head) : new Map();
+  const replaced = page.flatMap((stored) =>
+    replacedThrough(resolutions, resolvesOf(stored)).flatMap((each) => each.replaced),
+  );
+  const made = replaced.map(({ sequence }) => supersededKey(sequence));
+  const further = made.length === 0 ? own : (await store.read(registryId, made)).items;
+  const items = new Map([...own, ...further]);
   const named = new Map(page.map((stored) => [stored.sequence as number, stored]));
-  const others = wanted.filter((sequence) => !named.has(sequence));
+  const wanted = new Set([
+    ...page.flatMap((stored) => sequencesNamed(stored, items)),
+    ...sequencesOf(...marks.flatMap(sequencesOfMark), ...replaced),
+  ]);
+  const others = [...wanted].filter((sequence) => !named.has(sequence));
   for (let start = 0; start < others.length; start += limits.pageMax) {
     const some = others.slice(start, start + limits.pageMax);
     for (const stored of await store.entriesAt(registryId, copy, some))
       named.set(stored.sequence, stored);
   }
-  return { through, items, named };
+  const pending = replacedThrough(resolutions, decided).flatMap((each) => each.replaced);
+  return { through, items, named, resolutions, decided: pending };
 }
 
 /** The first item that is not what the verified entry made it; undefined: all are. */
@@ -70,8 +102,33 @@ export function itemThatDiffers(stored: StoredEntry, state: StoredState): StateK
   )
     return key;
   const transaction = transactionOf(stored);
-  switch (transaction?.type) {
-    case undefined:
+  if (transaction === undefined) return undefined;
+  const resolves = resolvesOf(stored);
+  const marked = markThatDiffers(
+    { link: linkOf(stored), transaction, resolves },
+    { ...state, named: (sequence) => namedEntry(sequence, state) },
+  );
+  return marked ?? effectThatDiffers(stored, transaction, state);
+}
+
+function namedEntry(sequence: number, state: StoredState): NamedEntry | undefined {
+  const transaction = soundTransactionAt(sequence, state);
+  const stored = state.named.get(sequence);
+  if (transaction === undefined || stored === undefined) return undefined;
+  return { link: linkOf(stored), transaction, resolves: resolvesOf(stored) };
+}
+
+/**
+ * The first item that the transaction should have made or renewed, and has not. One that was
+ * replaced or voided, or is about to be, may have broken a rule: then it made nothing.
+ */
+function effectThatDiffers(
+  stored: StoredEntry,
+  transaction: Transaction,
+  state: StoredState,
+): StateKey | undefined {
+  if (isWithoutEffect(stored, transaction, state)) return undefined;
+  switch (transaction.type) {
     case 'create-registry':
     case 'reconfigure-peers':
       return undefined;
@@ -86,30 +143,65 @@ export function itemThatDiffers(stored: StoredEntry, state: StoredState): StateK
   }
 }
 
+function isWithoutEffect(
+  stored: StoredEntry,
+  transaction: Transaction,
+  { items, decided }: StoredState,
+): boolean {
+  const link = linkOf(stored);
+  const mark = markOf(items, stored.sequence);
+  if (mark === undefined && !isIn(decided, link)) return false;
+  switch (transaction.type) {
+    case 'create-registry':
+    case 'reconfigure-peers':
+      return true;
+    case 'upload-document': {
+      const key = versionKey(transaction.documentId, transaction.version);
+      return !sameLink((items.get(key) as VersionItem | undefined)?.entry, link);
+    }
+    case 'request-signature': {
+      const request = items.get(requestKey(transaction.requestId)) as RequestItem | undefined;
+      return !sameLink(request?.entry, link);
+    }
+    case 'sign-document': {
+      // What it answered is open again, or answered by another.
+      const request = items.get(requestKey(transaction.requestId)) as RequestItem | undefined;
+      return !sameLink(request?.signed, link);
+    }
+  }
+}
+
 /** Undefined only where the bytes are no transaction, which verifying the entry finds. */
 export function transactionOf(stored: StoredEntry): Transaction | undefined {
   const read = readTransaction(stored.transaction);
   return read.outcome === 'read' ? read.transaction : undefined;
 }
 
-/** The items that the entry's transaction made or renewed. */
+/** The items that the entry's transaction made or renewed, or that say that it counts no more. */
 function keysOf(stored: StoredEntry): StateKey[] {
   const transaction = transactionOf(stored);
   if (transaction === undefined) return [];
   const key = transactionKey(transaction.transactionId);
+  return [key, ...keysOfMarks(stored.sequence, transaction), ...keysOfEffect(transaction)];
+}
+
+function keysOfEffect(transaction: Transaction): StateKey[] {
   switch (transaction.type) {
     case 'create-registry':
     case 'reconfigure-peers':
-      return [key];
+      return [];
     case 'upload-document': {
       const { documentId, version } = transaction;
-      return [key, documentKey(documentId), versionKey(documentId, version)];
+      return [documentKey(documentId), versionKey(documentId, version)];
     }
-    case 'request-signature':
-      return [key, requestKey(transaction.requestId)];
+    case 'request-signature': {
+      const { requestId, documentId, version, supersedes } = transaction;
+      const key = requestKey(requestId);
+      return supersedes === undefined ? [key] : [key, versionKey(documentId, version)];
+    }
     case 'sign-document': {
       const { requestId, signature } = transaction;
-      return [key, requestKey(requestId), signatureKey(signatureInputDigest(signature))];
+      return [requestKey(requestId), signatureKey(signatureInputDigest(signature))];
     }
   }
 }
@@ -151,7 +243,8 @@ function itemOfVersionThatDiffers(
     !sameLink(item?.entry, linkOf(stored)) ||
     item?.contentDigest !== contentDigest ||
     item.size !== size ||
-    item.mediaType !== mediaType
+    item.mediaType !== mediaType ||
+    !sameLink(item.superseded, markOf(state.items, stored.sequence)?.entry)
   )
     return key;
   const newest = state.items.get(documentKey(documentId)) as DocumentItem | undefined;
@@ -193,20 +286,21 @@ function isRequestAsAsked(
   state: StoredState,
 ): boolean {
   const item = state.items.get(requestKey(asked.requestId)) as RequestItem | undefined;
-  const signable = soundTransactionAt(subjectOf(stored)?.sequence ?? 0, state);
-  if (item === undefined || signable?.type !== 'upload-document') return false;
+  const contentDigest = contentAskedFor(stored, asked, state);
+  if (item === undefined || contentDigest === undefined) return false;
   const { requestId, documentId, version, purpose, publicKey, dueAt } = asked;
-  const { signed, ...found } = item;
+  const { signed, superseded, ...found } = item;
   const expected = {
     entry: linkOf(stored),
     documentId,
     version,
-    contentDigest: signable.contentDigest,
+    contentDigest,
     purpose,
     publicKey,
     ...(dueAt === undefined ? {} : { dueAt }),
   };
-  if (!isSame(found, expected)) return false;
+  const mark = markOf(state.items, stored.sequence);
+  if (!isSame(found, expected) || !sameLink(superseded, mark?.entry)) return false;
   return (
     signed === undefined ||
     isNamedRightly(
@@ -217,13 +311,29 @@ function isRequestAsAsked(
   );
 }
 
+/** An alternative links to what it replaces, and not to the version: that has its own entry. */
+function contentAskedFor(
+  stored: StoredEntry,
+  { documentId, version, supersedes }: RequestSignature,
+  state: StoredState,
+): Digest | undefined {
+  if (supersedes !== undefined) {
+    const item = state.items.get(versionKey(documentId, version)) as VersionItem | undefined;
+    return item?.contentDigest;
+  }
+  const signable = soundTransactionAt(subjectOf(stored)?.sequence ?? 0, state);
+  return signable?.type === 'upload-document' ? signable.contentDigest : undefined;
+}
+
 function itemOfSignatureThatDiffers(
   stored: StoredEntry,
   { requestId, signature }: SignDocument,
   { items }: StoredState,
 ): StateKey | undefined {
   const request = items.get(requestKey(requestId)) as RequestItem | undefined;
-  if (!sameLink(request?.signed, linkOf(stored))) return requestKey(requestId);
+  // A signature that was replaced or voided answers nothing any more.
+  const isVoid = markOf(items, stored.sequence) !== undefined;
+  if (isVoid || !sameLink(request?.signed, linkOf(stored))) return requestKey(requestId);
   const key = signatureKey(signatureInputDigest(signature));
   const given = items.get(key) as SignatureItem | undefined;
   return sameLink(given?.entry, linkOf(stored)) ? undefined : key;

@@ -3,15 +3,15 @@
  * and held against what the entries themselves lead to. Nothing is believed because it is stored.
  *
  * 1. Read the head: the audit covers what it names.
- * 2. Page by page: verify every entry, its digest as stored, its checkpoint, and the confirmations
+ * 2. Verify the resolutions that entries name, with the conflicts that they are of.
+ * 3. Page by page: verify every entry, its digest as stored, its checkpoint, and the confirmations
  *    of all peers, as an export is verified; hold the state items against the transaction; read
  *    every document's bytes again.
- * 3. At the last entry hold the head item against the chain that came out.
+ * 4. At the last entry hold the head item against the chain that came out.
  *
  * It writes nothing and opens no conflict; a crash leaves nothing, and it begins anew.
  */
 import { type ChainHead, sameLink } from '../ledger/chain.ts';
-import type { ConfirmationStatement } from '../ledger/confirmation.ts';
 import {
   type CertificateId,
   type Digest,
@@ -19,17 +19,20 @@ import {
   type RegistryId,
 } from '../ledger/digest.ts';
 import type { RefusalCode } from '../ledger/errors.ts';
-import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { type Finding, LedgerVerifier } from '../ledger/verify.ts';
 import {
-  itemThatDiffers,
-  readStoredState,
-  type StoredState,
-  transactionOf,
-} from './audit-state.ts';
+  type AuditFlaw,
+  bytesMissing,
+  flawOfBytes,
+  flawOfHeadItem,
+  flawOfState,
+  flawOfStoredConfirmation,
+} from './audit-flaws.ts';
+import { readStoredState, transactionOf } from './audit-state.ts';
 import { ConfirmationsInOrder } from './export.ts';
-import type { BlobStore, Confirmation, Head, LedgerStore, StoredEntry } from './ports.ts';
+import type { BlobStore, Head, LedgerStore, StoredEntry } from './ports.ts';
+import { statementsBefore } from './statements-before.ts';
 
 export interface AuditPorts {
   readonly store: LedgerStore;
@@ -97,6 +100,8 @@ export async function auditRegistry(
     fetchedThrough: progress?.verifiedThrough,
     peersBeyond: invitation?.everPeers ?? [],
   });
+  const unknown = await audit.begin();
+  if (unknown !== undefined) return unknown;
   while (audit.entries < head.sequence) {
     const flaw = await audit.nextPage();
     if (flaw !== undefined) return flaw;
@@ -147,19 +152,34 @@ class Audit {
     };
   }
 
+  /** What the entries name must be known before the first of them. */
+  async begin(): Promise<Wrong | Finding | undefined> {
+    for (const said of await statementsBefore(this.#ports.store, this.#head)) {
+      const finding =
+        said.kind === 'conflict'
+          ? this.#verifier.conflict(said.statement)
+          : this.#verifier.resolution(said.signed);
+      if (finding !== undefined) return finding;
+    }
+    return undefined;
+  }
+
   async nextPage(): Promise<Wrong | undefined> {
     const { registryId, copy, sequence } = this.#head;
     const from = this.entries + 1;
     const count = Math.min(limits.pageMax, sequence - this.entries);
     const page = await this.#ports.store.entries(registryId, copy, { from, count });
     if (page.length === 0)
-      return wrong(from, 'ENTRY_MISSING', `entry ${from} is missing below the head ${sequence}`);
+      return wrong(from, {
+        code: 'ENTRY_MISSING',
+        detail: `entry ${from} is missing below the head ${sequence}`,
+      });
     const state = await readStoredState(this.#ports.store, this.#head, page);
     for (const stored of page) {
       const flaw =
         this.#flawOfEntry(stored) ??
         (await this.#flawOfConfirmations(stored)) ??
-        flawOfState(stored, state) ??
+        wrongIf(stored, flawOfState(stored, state)) ??
         (await this.#flawOfDocument(stored));
       if (flaw !== undefined) return flaw;
     }
@@ -170,8 +190,8 @@ class Audit {
     const report = this.#verifier.end();
     if (report.outcome === 'wrong') return report;
     // A verified ledger has a head.
-    const flaw = flawOfHead(this.#head, this.#verifier.head as ChainHead);
-    if (flaw !== undefined) return wrong(this.#head.sequence, 'HEAD_DIFFERS', flaw);
+    const flaw = flawOfHeadItem(this.#head, this.#verifier.head as ChainHead);
+    if (flaw !== undefined) return wrong(this.#head.sequence, flaw);
     const checkpoint = this.#verifier.checkpoint(this.#head.checkpoint);
     if (checkpoint !== undefined) return checkpoint;
     return {
@@ -193,12 +213,12 @@ class Audit {
     const { sequence, digest } = this.#verifier.head as ChainHead;
     const id = transactionOf(stored)?.transactionId;
     if (!sameLink(stored, { sequence, digest }) || stored.transactionId !== id)
-      return wrong(
-        sequence,
-        'STORED_ENTRY_DIFFERS',
-        `entry ${sequence} comes out to ${digest} with the transaction id ${id}; it is stored as ` +
+      return wrong(sequence, {
+        code: 'STORED_ENTRY_DIFFERS',
+        detail:
+          `entry ${sequence} comes out to ${digest} with the transaction id ${id}; it is stored as ` +
           `entry ${stored.sequence} with ${stored.digest} and ${stored.transactionId}`,
-      );
+      });
     return checkpoint === undefined ? undefined : this.#verifier.checkpoint(checkpoint);
   }
 
@@ -207,7 +227,7 @@ class Audit {
       const finding =
         this.#verifier.checkpoint(confirmation.checkpoint) ??
         this.#verifier.confirmation(confirmation.statement) ??
-        flawOfStoredConfirmation(confirmation, stored);
+        wrongIf(stored, flawOfStoredConfirmation(confirmation));
       if (finding !== undefined) return finding;
       this.#confirmations += 1;
     }
@@ -218,76 +238,26 @@ class Audit {
     const { sequence } = stored;
     const upload = transactionOf(stored);
     if (upload?.type !== 'upload-document') return undefined;
-    const named = `version ${upload.version} of ${upload.documentId}`;
     const bytes = await this.#ports.blobs.get(upload.contentDigest);
     if (bytes === undefined) {
       if (this.#fetchedThrough === undefined || sequence <= this.#fetchedThrough)
-        return wrong(sequence, 'DOCUMENT_MISSING', `the bytes of ${named} are not there`);
+        return wrong(sequence, bytesMissing(upload));
       this.#documentsPending += 1;
       return undefined;
     }
-    const { digest, size } = await digestOfStream(bytes);
-    if (digest !== upload.contentDigest || size !== upload.size)
-      return wrong(
-        sequence,
-        'DOCUMENT_DIFFERS',
-        `the bytes of ${named} are ${size} with ${digest}; recorded are ${upload.size} with ` +
-          upload.contentDigest,
-      );
+    const found = await digestOfStream(bytes);
+    const flaw = flawOfBytes(upload, found);
+    if (flaw !== undefined) return wrong(sequence, flaw);
     this.#documents += 1;
-    this.#bytes += size;
+    this.#bytes += found.size;
     return undefined;
   }
 }
 
-function wrong(sequence: number, code: AuditCode, detail: string): Wrong {
+function wrong(sequence: number, { code, detail }: AuditFlaw): Wrong {
   return { outcome: 'wrong', sequence, code, detail };
 }
 
-/** What a confirmation is found by must be what its signer said; the statement is verified. */
-function flawOfStoredConfirmation(
-  confirmation: Confirmation,
-  { sequence }: StoredEntry,
-): Wrong | undefined {
-  const said = payloadOf(confirmation.statement) as ConfirmationStatement;
-  if (said.signer === confirmation.signer && said.digest === confirmation.digest) return undefined;
-  return wrong(
-    sequence,
-    'STORED_CONFIRMATION_DIFFERS',
-    `a confirmation by ${said.signer} of ${said.digest} is stored as one by ` +
-      `${confirmation.signer} of ${confirmation.digest}`,
-  );
-}
-
-/** The state items that the entry's transaction made or renewed; the entry is verified. */
-function flawOfState(stored: StoredEntry, state: StoredState): Wrong | undefined {
-  const key = itemThatDiffers(stored, state);
-  const { sequence } = stored;
-  return key === undefined
-    ? undefined
-    : wrong(
-        sequence,
-        'STATE_ITEM_DIFFERS',
-        `the state item ${key} is not what entry ${sequence} made it`,
-      );
-}
-
-/** What the head item says beside the chain that came out; undefined: the same. */
-function flawOfHead(head: Head, chain: ChainHead): string | undefined {
-  if (head.digest !== chain.digest)
-    return `the head names the digest ${head.digest}; it comes out to ${chain.digest}`;
-  if (head.timestamp !== chain.timestamp)
-    return `the head is of ${head.timestamp}; its entry is of ${chain.timestamp}`;
-  if (
-    head.tower.length !== chain.tower.length ||
-    !head.tower.every((link, index) => sameLink(link, chain.tower[index]))
-  )
-    return 'the tower of the head is not the one that its entries lead to';
-  const { configuration } = chain;
-  if (
-    !sameLink(head.configuration, configuration) ||
-    head.configuration.peers.join() !== configuration.peers.join()
-  )
-    return `the head names another peer list than entry ${configuration.sequence} put in force`;
-  return undefined;
+function wrongIf({ sequence }: StoredEntry, flaw: AuditFlaw | undefined): Wrong | undefined {
+  return flaw && wrong(sequence, flaw);
 }

@@ -1,11 +1,13 @@
+import type { Link } from '../ledger/backlinks.ts';
 import { type ChainHead, extendHead, handsOver, leadOf, nextEntry } from '../ledger/chain.ts';
 import { checkpointOf } from '../ledger/checkpoint.ts';
-import type { RegistryId } from '../ledger/digest.ts';
-import { linkTo } from '../ledger/entry.ts';
+import { type Digest, digestOf, type RegistryId, type Sequence } from '../ledger/digest.ts';
+import { linkTo, type ReadEntry } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
 import {
   rule,
+  type StateChange,
   type StateView,
   type TransactionItem,
   transactionKey,
@@ -14,9 +16,27 @@ import {
 import type { ReadTransaction } from '../ledger/transaction.ts';
 import type { AppendOutcome } from './append.ts';
 import { storedAppendResult } from './append-result.ts';
+import {
+  type Carrying,
+  carriedBy,
+  checkCarried,
+  marksOf,
+  NOTHING_CARRIED,
+  replacedBy,
+} from './carrying.ts';
 import { commitWrite, type StagedEntry } from './commit.ts';
+import type { KnownResolution } from './kept-statements.ts';
 import { checkLeadAlone } from './lead-alone.ts';
-import type { BlobStore, Clock, CommitWrite, LedgerStore, Signer, StateRead } from './ports.ts';
+import type {
+  BlobStore,
+  Clock,
+  CommitWrite,
+  Head,
+  LedgerStore,
+  Signer,
+  StateRead,
+} from './ports.ts';
+import { readStanding } from './standing.ts';
 
 export interface PlanPorts {
   readonly store: LedgerStore;
@@ -29,6 +49,19 @@ export interface PlanPorts {
 export interface Proposal {
   readonly read: ReadTransaction;
   readonly details?: Uint8Array;
+}
+
+/** One transaction on its way into an entry. */
+interface Asked {
+  readonly transaction: ReadTransaction;
+  readonly resolves: readonly Digest[];
+  readonly replaceable: readonly Link[];
+}
+
+interface Placed {
+  readonly outcome: 'placed';
+  readonly read: ReadEntry;
+  readonly changes: readonly StateChange[];
 }
 
 /** What a request adds to a commit, if it is accepted. */
@@ -47,14 +80,17 @@ interface Planned {
 export class CommitPlan {
   readonly #ports: PlanPorts;
   readonly #read: StateRead;
+  readonly #carrying: Carrying;
   readonly #staged: StagedEntry[] = [];
   #chain: ChainHead | undefined;
   #view: StateView;
   #ended = false;
 
-  constructor(ports: PlanPorts, read: StateRead) {
+  /** `carrying`: of the resolutions that the head says are to be named by the next entry. */
+  constructor(ports: PlanPorts, read: StateRead, carrying: Carrying = NOTHING_CARRIED) {
     this.#ports = ports;
     this.#read = read;
+    this.#carrying = carrying;
     this.#chain = read.head;
     this.#view = (key) => read.items.get(key);
   }
@@ -125,10 +161,34 @@ export class CommitPlan {
     }
     const lead = leadOf(head.configuration);
     if (lead !== signer.certificateId) return { outcome: 'not-lead', lead };
-    if (head.openConflicts.length > 0)
-      return { outcome: 'in-conflict', conflicts: head.openConflicts };
-    if (head.tableId !== (await store.tableId())) return { outcome: 'not-reconciled' };
+    if (head.closed === true)
+      return refuse(
+        'REGISTRY_CLOSED',
+        `was closed at entry ${head.sequence}: create a successor that names it as predecessor`,
+      );
+    const unresolved = await this.#barredByConflict(head, proposals);
+    if (unresolved !== undefined) return unresolved;
+    if (head.tableId !== (await store.tableId())) return { outcome: 'not-reconciled', head };
     return undefined;
+  }
+
+  /** While conflicts are open, only what carries out the resolution in force is appended. */
+  async #barredByConflict(
+    head: Head,
+    proposals: readonly Proposal[],
+  ): Promise<AppendOutcome | undefined> {
+    if (head.openConflicts.length === 0) return undefined;
+    const inConflict = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
+    const { outcome, open } = await readStanding(this.#ports, head);
+    const named = head.decided ?? [];
+    const carried = carriedBy(this.#carrying, named).map(({ digest }) => digest);
+    if (outcome !== 'resolving') return inConflict;
+    if (!open.every(({ resolution }) => isCarriedByEntry(resolution, carried))) return inConflict;
+    // It ends its commit: what comes after it is appended once the conflict is closed.
+    if (this.#staged.length > 0) return inConflict;
+    const { peers } = head.configuration;
+    const transactions = proposals.map(({ read }) => read.transaction);
+    return checkCarried(this.#carrying, named, { peers, transactions });
   }
 
   /** The entries of the proposals on top of what is staged. */
@@ -138,22 +198,18 @@ export class CommitPlan {
     let chain = this.#chain;
     let view = this.#view;
     let ended = false;
-    for (const { read: transaction, details } of proposals) {
+    const { named, replaceable } = this.#toBeNamed();
+    for (const [index, { read: transaction, details }] of proposals.entries()) {
       if (ended)
         return refuse(
           'COMMIT_NOT_ENDED',
           'a hand-over of the lead ends its commit: send what comes after it to the new lead',
         );
-      const ruling = rule(chain, view, transaction.transaction, transaction.digest);
-      if (ruling.outcome === 'refused') return ruling;
-      const placement = {
-        transaction: transaction.transaction,
-        transactionDigest: transaction.digest,
-        resolves: [],
-        ...(ruling.subject === undefined ? {} : { subject: ruling.subject }),
-      };
-      const read = nextEntry(chain, placement, now);
-      const changes = ruling.changesAt(linkTo(read));
+      const resolves = index === 0 ? named : [];
+      const asked = { transaction, resolves, replaceable };
+      const placed = this.#place(chain, view, asked, now);
+      if (placed.outcome === 'refused') return placed;
+      const { read, changes } = placed;
       staged.push({ read, transaction, changes, ...(details === undefined ? {} : { details }) });
       ended = chain !== undefined && handsOver(chain, transaction.transaction);
       chain = extendHead(chain, read, transaction.transaction);
@@ -162,6 +218,40 @@ export class CommitPlan {
     if (this.#staged.length + staged.length > limits.commitEntriesMax)
       return refuse('TOO_LARGE', `at most ${limits.commitEntriesMax} transactions a request`);
     return { outcome: 'planned', staged, chain, view, ended };
+  }
+
+  /** The resolutions that the next entry names: the first of the commit, all of them. */
+  #toBeNamed(): { readonly named: readonly Digest[]; readonly replaceable: readonly Link[] } {
+    const named = this.#staged.length === 0 ? (this.#read.head?.decided ?? []) : [];
+    const carried = carriedBy(this.#carrying, named);
+    return { named, replaceable: carried.flatMap(({ statement }) => replacedBy(statement)) };
+  }
+
+  /** One entry in its place, with the marks of what it carries out. */
+  #place(
+    chain: ChainHead | undefined,
+    view: StateView,
+    { transaction: { transaction, digest }, resolves, replaceable }: Asked,
+    now: string,
+  ): Placed | Refused {
+    const marksAt = (entry: Link) => marksOf(this.#carrying, view, { entry, resolves });
+    // Which entry makes the marks decides nothing: the rules read only that they are there.
+    const marked = resolves.length === 0 ? view : viewAfter(view, marksAt(NO_ENTRY));
+    const ruling = rule(chain, marked, transaction, digest, replaceable);
+    if (ruling.outcome === 'refused') return ruling;
+    const placement = {
+      transaction,
+      transactionDigest: digest,
+      resolves,
+      ...(ruling.subject === undefined ? {} : { subject: ruling.subject }),
+    };
+    const read = nextEntry(chain, placement, now);
+    const entry = linkTo(read);
+    if (resolves.length === 0) return { outcome: 'placed', read, changes: ruling.changesAt(entry) };
+    const marks = marksAt(entry);
+    const again = rule(chain, viewAfter(view, marks), transaction, digest, replaceable);
+    if (again.outcome === 'refused') return again;
+    return { outcome: 'placed', read, changes: [...marks, ...again.changesAt(entry)] };
   }
 
   /** The write, with the checkpoint signed in memory; undefined where nothing was staged. */
@@ -184,9 +274,23 @@ export class CommitPlan {
       before: this.#read.head,
       self: signer.knownIds,
       tableId: await store.tableId(),
+      resolutions: this.#carrying.resolutions,
     };
     return commitWrite(context, this.#staged, checkpoint);
   }
+}
+
+/** In place of an entry whose digest is not known yet. */
+const NO_ENTRY: Link = { sequence: 0 as Sequence, digest: digestOf('') };
+
+/** Expelling and replacing take an entry; the other manners do without. */
+function isCarriedByEntry(
+  resolution: KnownResolution | undefined,
+  carried: readonly Digest[],
+): boolean {
+  if (resolution === undefined || !carried.includes(resolution.digest)) return false;
+  const { manner } = resolution.resolution;
+  return manner === 'expel' || manner === 'replace';
 }
 
 function idReused(proposal: Proposal | undefined, item: TransactionItem | undefined): Refused {

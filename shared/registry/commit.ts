@@ -1,8 +1,9 @@
 import { type ChainHead, extendHead, leadOf } from '../ledger/chain.ts';
-import type { CertificateId, RegistryId, Sequence } from '../ledger/digest.ts';
+import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/digest.ts';
 import type { ReadEntry } from '../ledger/entry.ts';
 import type { Compact } from '../ledger/jws.ts';
 import type { SignedRedaction } from '../ledger/redaction.ts';
+import type { Resolution } from '../ledger/resolution.ts';
 import { mergeChanges, type StateChange } from '../ledger/state.ts';
 import type { ReadTransaction } from '../ledger/transaction.ts';
 import type { CommitWrite, Head, StoredEntry } from './ports.ts';
@@ -26,6 +27,8 @@ export interface CommitContext {
   /** All ids that this instance has had. */
   readonly self: readonly CertificateId[];
   readonly tableId: string;
+  /** Those that the entries name, with the conflicts that they end. */
+  readonly resolutions?: ReadonlyMap<Digest, Pick<Resolution, 'conflicts'>>;
 }
 
 /** The write that puts the staged entries, the last of which is checkpointed, on the head. */
@@ -52,8 +55,8 @@ export function commitWrite(
     copy: before?.copy ?? 1,
     checkpoint,
     tableId: context.tableId,
-    conflictsVersion: before?.conflictsVersion ?? 0,
-    openConflicts: before?.openConflicts ?? [],
+    ...conflictsAfter(context, staged),
+    ...(before?.filling === undefined ? {} : { filling: before.filling }),
     duties,
     everPeers,
   };
@@ -66,6 +69,26 @@ export function commitWrite(
     ),
     changes: mergeChanges(staged.flatMap((entry) => entry.changes)),
   };
+}
+
+/** What the head says of conflicts once the entries have named the resolutions that they do. */
+function conflictsAfter(
+  { before, resolutions }: CommitContext,
+  staged: readonly StagedEntry[],
+): Pick<Head, 'conflictsVersion' | 'openConflicts' | 'decided' | 'resolution'> {
+  const version = before?.conflictsVersion ?? 0;
+  const open = before?.openConflicts ?? [];
+  const named = new Set(staged.flatMap(({ read }) => read.entry.resolves));
+  const decided = (before?.decided ?? []).filter((digest) => !named.has(digest));
+  const inForce = before?.resolution;
+  const resolution = inForce === undefined || named.has(inForce) ? {} : { resolution: inForce };
+  // One that an older copy has carried out before ends nothing a second time.
+  const carried = (before?.decided ?? []).filter((digest) => named.has(digest));
+  const ended = new Set(carried.flatMap((digest) => resolutions?.get(digest)?.conflicts ?? []));
+  const openConflicts = open.filter((conflictId) => !ended.has(conflictId));
+  const conflictsVersion = openConflicts.length === open.length ? version : version + 1;
+  const rest = decided.length === 0 ? {} : { decided };
+  return { conflictsVersion, openConflicts, ...rest, ...resolution };
 }
 
 function storedEntry(staged: StagedEntry, checkpoint: Compact | undefined): StoredEntry {

@@ -4,12 +4,16 @@ import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import type { Compact } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
-import { readTransaction, type UploadDocument } from '../ledger/transaction.ts';
+import { supersededKey } from '../ledger/state.ts';
+import { readTransaction } from '../ledger/transaction.ts';
+import { conclude } from './conclude.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
+import { findChangedStory, isOwnCopyDisputed } from './earlier-copies.ts';
 import { type FetchPorts, fetchContent } from './fetch-content.ts';
 import { flawOfCheckpoint, flawOfRun } from './own-copy.ts';
 import type { Confirmation, Head, LedgerStore, Progress, StoredEntry } from './ports.ts';
-import { type ConflictPorts, reportConflict } from './report-conflict.ts';
+import { type ConflictPorts, ownTampering, reportConflict } from './report-conflict.ts';
+import { type MissingBytes, reportMissing, uploadIn } from './report-missing.ts';
 
 /**
  * Confirming at a mirror, protocol section 6: only what was stored, re-read, re-digested, and has
@@ -56,16 +60,33 @@ export async function confirm(
   const head = await ports.store.head(registryId);
   if (head === undefined) return { outcome: 'nothing' };
   const progress = (await ports.store.progress(registryId)) ?? newProgress(registryId);
+  if (await isOwnCopyDisputed(ports, head)) return waitForSetAside(ports, progress);
   // An old poke does not ask again before the time has come.
   const fetch = bounds.fetch && !isParked(progress, ports.clock.now());
   const walk = await verifyOn(ports, head, progress, { ...bounds, fetch });
   if (walk.flaw !== undefined) return tampered(ports, head, walk.flaw);
+  const again = { from: progress.confirmedThrough + 1, through: walk.verifiedThrough };
+  if (await findChangedStory(ports, head, again)) return { outcome: 'nothing' };
   const signed = await confirmHead(ports, head, walk.confirmable, progress);
   if (typeof signed === 'string')
     return tampered(ports, head, { sequence: walk.verifiedThrough, detail: signed });
   await noteProgress(ports, progress, walk, signed !== undefined);
+  await reportMissing(ports, head, progress, walk.missing);
+  if (head.openConflicts.length > 0) await conclude(ports, registryId);
   if (signed !== undefined) return { outcome: 'confirmed', confirmation: signed };
   if (walk.missing !== undefined) return { outcome: 'bytes-missing', ...walk.missing };
+  return { outcome: 'nothing' };
+}
+
+/** Nothing is signed over a copy that is known to be wrong; the next look comes in a while. */
+async function waitForSetAside(
+  { store, clock }: ConfirmPorts,
+  progress: Progress,
+): Promise<ConfirmOutcome> {
+  const failures = progress.failures + 1;
+  const nextAttemptAt = nextAttempt(clock.now(), failures);
+  const lastError = 'the own copy is in dispute: its operator has to set it aside';
+  await store.putProgress({ ...progress, failures, nextAttemptAt, lastError });
   return { outcome: 'nothing' };
 }
 
@@ -94,7 +115,7 @@ type Confirmable = StoredEntry & { readonly checkpoint: Compact };
 interface Walk {
   readonly verifiedThrough: number;
   readonly confirmable?: Confirmable;
-  readonly missing?: { readonly sequence: number; readonly reason: string };
+  readonly missing?: MissingBytes;
   readonly flaw?: { readonly sequence: number; readonly detail: string };
 }
 
@@ -215,27 +236,25 @@ async function isPeerThere(
 
 const NOT_FETCHED = 'not fetched yet';
 
-function uploadIn(stored: StoredEntry): UploadDocument | undefined {
-  const read = readTransaction(stored.transaction);
-  return read.outcome === 'read' && read.transaction.type === 'upload-document'
-    ? read.transaction
-    : undefined;
-}
-
 async function bytesMissing(
   ports: ConfirmPorts,
   stored: StoredEntry,
   mayFetch: boolean,
-): Promise<{ readonly reason: string } | undefined> {
+): Promise<Omit<MissingBytes, 'sequence'> | undefined> {
   const upload = uploadIn(stored);
   if (upload === undefined) return undefined;
   if ((await ports.blobs.sizeOf(upload.contentDigest)) === upload.size) return undefined;
-  if (!mayFetch) return { reason: NOT_FETCHED };
   const entry = readEntry(stored.entry);
   if (entry.outcome === 'refused') return { reason: entry.detail };
-  const wanted = { registryId: entry.entry.registryId, lead: entry.entry.lead, upload };
-  const fetched = await fetchContent(ports, wanted, stored.sequence);
-  return fetched.outcome === 'held' ? undefined : { reason: fetched.reason };
+  const { registryId, lead, sequence } = entry.entry;
+  // Nobody requires the bytes of a version that people replaced before it was confirmed here.
+  const mark = supersededKey(sequence);
+  if ((await ports.store.read(registryId, [mark])).items.has(mark)) return undefined;
+  if (!mayFetch) return { reason: NOT_FETCHED };
+  const fetched = await fetchContent(ports, { registryId, lead, upload }, stored.sequence);
+  if (fetched.outcome === 'held') return undefined;
+  const { reason, sources } = fetched;
+  return { reason, sources };
 }
 
 async function signConfirmation(
@@ -259,6 +278,7 @@ async function signConfirmation(
     signer: signer.certificateId,
     sequence: confirmable.sequence,
     digest: confirmable.digest,
+    copy: head.copy,
     confirmedAt: now,
     statement,
     checkpoint,
@@ -318,8 +338,11 @@ async function noteProgress(
     return;
   }
   const failures = progress.failures + 1;
-  alarms.raise('DocumentUnavailable', { registryId, ...missing, failures });
+  const { sequence, reason } = missing;
+  alarms.raise('DocumentUnavailable', { registryId, sequence, reason, failures });
+  const same = verifiedThrough === progress.verifiedThrough ? progress.missingSince : undefined;
   await store.putProgress({
+    missingSince: same ?? new Date(clock.now()).toISOString(),
     registryId,
     verifiedThrough,
     confirmedThrough,
@@ -334,13 +357,9 @@ async function tampered(
   head: Head,
   { sequence, detail }: { readonly sequence: number; readonly detail: string },
 ): Promise<ConfirmOutcome> {
-  await reportConflict(ports, head.registryId, {
-    kind: 'local-tampering',
-    sequence,
-    accused: ports.signer.certificateId,
-    digests: [head.digest],
-    evidence: Buffer.from(detail),
-    detail,
-  });
+  const { registryId, copy } = head;
+  // The same in another copy is another conflict.
+  const where = copy === 1 ? detail : `copy ${copy}: ${detail}`;
+  await reportConflict(ports, registryId, ownTampering(ports, registryId, sequence, where));
   return { outcome: 'tampered', detail };
 }

@@ -1,7 +1,7 @@
-import { headSchema } from '../ledger/checkpoint.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
-import { readStatement } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
+import { askHead } from './ask-head.ts';
+import { decisionsOf } from './brought-decisions.ts';
 import { owedThrough } from './commit.ts';
 import { BACKOFF_MAX_MS, isParked, nextAttempt, REASON_CHARACTERS_MAX } from './confirm.ts';
 import { buildInvitation } from './invite.ts';
@@ -12,20 +12,13 @@ import {
   type Delivery,
   encodeMessage,
   readMessage,
-  type Statements,
   schemas,
 } from './messages.ts';
-import type {
-  Cursor,
-  Head,
-  PeerAnswer,
-  PeerOperation,
-  PeerTransport,
-  Random,
-  StoredEntry,
-} from './ports.ts';
-import { receiveOne } from './receive-statements.ts';
+import type { PeerAnswer, PeerOperation, PeerTransport } from './peer-transport.ts';
+import type { Cursor, DeliveryFailure, Head, LedgerStore, Random, StoredEntry } from './ports.ts';
+import { receiveConfirmation } from './receive-confirmation.ts';
 import type { ConflictPorts } from './report-conflict.ts';
+import { type SentStatements, sendDecisions, sendStatements } from './send-statements.ts';
 
 /**
  * Bringing one peer what it lacks, from a cursor: protocol section 6. The same verb serves the
@@ -33,9 +26,11 @@ import type { ConflictPorts } from './report-conflict.ts';
  *
  * 1. Read the head and the cursor; without a cursor ask the peer for its head. A peer that is
  *    parked is left alone: an old poke must not make anybody wait for it again.
- * 2. Send whole commits from the cursor on, until the peer's duty is done or the turn is over.
- * 3. Send own statements from the log, likewise.
- * 4. Write the cursor: how far, or why not and when again.  A crash before it repeats a delivery,
+ * 2. Send what concerns conflicts: it waits for nothing.
+ * 3. Send whole commits from the cursor on, until the peer's duty is done or the turn is over. A
+ *    peer that is blocked by a conflict takes none, and still gets the rest.
+ * 4. Send own statements from the log, likewise.
+ * 5. Write the cursor: how far, or why not and when again.  A crash before it repeats a delivery,
  *    which the peer compares and skips.
  */
 
@@ -86,6 +81,16 @@ export async function deliver(
   return { outcome: end };
 }
 
+/** What has happened in a turn, and is not to happen twice. */
+interface Turn {
+  invited: boolean;
+  corrected: boolean;
+  /** What concerns conflicts was sent. */
+  told: boolean;
+  /** The peer takes no entries, because of a conflict. */
+  blocked?: Failed;
+}
+
 /** How a turn ended, and how far it came. */
 interface TurnEnd {
   readonly end: 'done' | 'more' | Failed;
@@ -93,12 +98,12 @@ interface TurnEnd {
 }
 
 async function takeTurn(ports: DeliverPorts, head: Head, begin: Cursor): Promise<TurnEnd> {
-  const turn = { invited: false, corrected: false };
+  const turn: Turn = { invited: false, corrected: false, told: false };
   const endMs = ports.clock.now() + TURN_MS_MAX;
   let cursor = begin;
   for (let request = 0; request < REQUESTS_MAX && ports.clock.now() <= endMs; request += 1) {
     const step = await takeStep(ports, head, cursor, turn);
-    if (step === 'done') return { end: 'done', cursor };
+    if (step === 'done') return { end: turn.blocked ?? 'done', cursor };
     if (step.outcome === 'failed') return { end: step, cursor };
     cursor = movedOn(head, cursor, step.cursor);
   }
@@ -120,9 +125,9 @@ async function takeStep(
   ports: DeliverPorts,
   head: Head,
   cursor: Cursor,
-  turn: { invited: boolean; corrected: boolean },
+  turn: Turn,
 ): Promise<Step> {
-  const step = await nextStep(ports, head, cursor);
+  const step = await nextStep(ports, head, cursor, turn);
   if (step !== 'done' && step !== 'uninvited' && step.outcome === 'corrected') {
     if (turn.corrected)
       return { outcome: 'failed', reason: 'it asks for other entries again and again' };
@@ -156,6 +161,8 @@ interface Corrected {
 interface Failed {
   readonly outcome: 'failed';
   readonly reason: string;
+  /** `other` unless given. */
+  readonly failure?: DeliveryFailure;
   /** What the peer asked for. */
   readonly retryAfterSeconds?: number;
 }
@@ -164,12 +171,33 @@ async function nextStep(
   ports: DeliverPorts,
   head: Head,
   cursor: Cursor,
+  turn: Turn,
 ): Promise<Step | Corrected | 'uninvited'> {
   const until = owedThrough(head, ports.signer.knownIds, cursor.peer);
-  if (until > 0 && cursor.deliveredThrough === undefined) return askHead(ports, head, cursor);
-  if ((cursor.deliveredThrough ?? until) < until) return deliverCommits(ports, head, cursor, until);
+  if (until > 0 && cursor.deliveredThrough === undefined) return beginAtHead(ports, head, cursor);
   const present = head.configuration.peers.includes(cursor.peer);
-  return present ? sendStatements(ports, head, cursor) : 'done';
+  if (present && !turn.told) {
+    turn.told = true;
+    const answer = await sendDecisions(ports, head, cursor);
+    if (answer?.outcome === 'unreachable') return unanswered(answer);
+  }
+  if (turn.blocked === undefined && (cursor.deliveredThrough ?? until) < until) {
+    const step = await deliverCommits(ports, head, cursor, until);
+    if (!isBlocked(step)) return step;
+    turn.blocked = step;
+  }
+  return present ? logStep(await sendStatements(ports, head, cursor)) : 'done';
+}
+
+function isBlocked(step: Step | Corrected | 'uninvited'): step is Failed {
+  return typeof step !== 'string' && step.outcome === 'failed' && step.failure === 'in-conflict';
+}
+
+function logStep(sent: SentStatements): Step {
+  if (sent === 'done') return 'done';
+  if (sent.outcome === 'moved')
+    return { outcome: 'moved', cursor: { statementsThrough: sent.statementsThrough } };
+  return sent.answer.outcome === 'unreachable' ? unanswered(sent.answer) : failed(sent.answer);
 }
 
 async function call(
@@ -184,29 +212,26 @@ async function call(
 }
 
 /** A cursor begins at the head that the peer itself states, signed. */
-async function askHead(
+async function beginAtHead(
   ports: DeliverPorts,
   head: Head,
-  cursor: Cursor,
+  { peer }: Cursor,
 ): Promise<Step | 'uninvited'> {
-  const nonce = ports.random.hex(16);
-  const request = { operation: 'head', registryId: head.registryId, subject: nonce } as const;
-  const answer = await ports.transport.call(cursor.peer, request);
-  if (answer.outcome === 'unreachable') return { outcome: 'failed', reason: answer.reason };
-  if (problemCode(answer) === 'PEER_NOT_IN_SWARM') return 'uninvited';
-  if (answer.status === 404) return { outcome: 'moved', cursor: { deliveredThrough: 0 } };
-  if (answer.status !== 200) return failed(answer);
-  const message = readMessage(schemas.headAnswer, answer.body);
-  if (message.outcome === 'refused') return { outcome: 'failed', reason: message.detail };
-  const read = readStatement(message.value.head, headSchema);
-  if (read.outcome === 'refused') return { outcome: 'failed', reason: read.detail };
-  const { signer, registryId, sequence } = read.statement;
-  if (signer !== cursor.peer || registryId !== head.registryId || read.statement.nonce !== nonce)
-    return {
-      outcome: 'failed',
-      reason: 'the head it stated is not its own answer to this question',
-    };
-  return { outcome: 'moved', cursor: { deliveredThrough: sequence } };
+  const answer = await askHead(ports, head, peer);
+  switch (answer.outcome) {
+    case 'unreachable':
+      return unanswered(answer);
+    case 'not-in-swarm':
+      return 'uninvited';
+    case 'unknown-registry':
+      return { outcome: 'moved', cursor: { deliveredThrough: 0 } };
+    case 'refused':
+      return failed(answer.answer);
+    case 'malformed':
+      return { outcome: 'failed', reason: answer.reason };
+    case 'stated':
+      return { outcome: 'moved', cursor: { deliveredThrough: answer.head.statement.sequence } };
+  }
 }
 
 async function deliverCommits(
@@ -216,15 +241,11 @@ async function deliverCommits(
   until: number,
 ): Promise<Step | Corrected | 'uninvited'> {
   const from = (cursor.deliveredThrough ?? 0) + 1;
-  const range = { from, count: limits.deliveryEntriesMax };
-  const entries = await ports.store.entries(head.registryId, head.copy, range);
-  const commits = withinBytes(carriedCommits(owed(entries, until)));
-  if (commits.length === 0)
+  const delivery = await deliveryFrom(ports.store, head, from, until);
+  if (delivery === undefined)
     return { outcome: 'failed', reason: `no whole commit is stored from entry ${from} on` };
-  const { registryId } = head;
-  const delivery: Delivery = { format: 'registry/delivery/v1', registryId, commits };
   const answer = await call(ports, cursor, 'deliver', encodeMessage(delivery));
-  if (answer.outcome === 'unreachable') return { outcome: 'failed', reason: answer.reason };
+  if (answer.outcome === 'unreachable') return unanswered(answer);
   if (answer.status === 200) return delivered(ports, head, from, answer);
   const code = problemCode(answer);
   if (code === 'REGISTRY_UNINVITED' || code === 'PEER_NOT_IN_SWARM') return 'uninvited';
@@ -232,6 +253,28 @@ async function deliverCommits(
   if (answer.status === 409 && gap.outcome === 'valid' && gap.value.next !== from)
     return { outcome: 'corrected', deliveredThrough: gap.value.next - 1 };
   return failed(answer);
+}
+
+/**
+ * Whole commits from `from` on, within the limits of one delivery and up to the commit that holds
+ * `until`, with the decisions that belong to them. Undefined: there is none.
+ */
+export async function deliveryFrom(
+  store: LedgerStore,
+  head: Head,
+  from: number,
+  until: number = head.sequence,
+): Promise<Delivery | undefined> {
+  const { registryId, copy } = head;
+  const entries = await store.entries(registryId, copy, { from, count: limits.deliveryEntriesMax });
+  const commits = withinBytes(carriedCommits(owed(entries, until)));
+  if (commits.length === 0) return undefined;
+  const decisions = await decisionsOf(store, head, entries.slice(0, lengthOf(commits)));
+  return { format: 'registry/delivery/v1', registryId, commits, ...decisions };
+}
+
+function lengthOf(commits: readonly CarriedCommit[]): number {
+  return commits.reduce((sum, { entries }) => sum + entries.length, 0);
 }
 
 /** Up to the commit that holds the last entry owed: a former peer hears nothing beyond. */
@@ -267,7 +310,10 @@ async function delivered(
     return { outcome: 'failed', reason: `it says that it holds only entry ${sequence}` };
   // Kept at once; the peer's own log brings it too. What is wrong with it is raised there.
   if (confirmation !== undefined)
-    await receiveOne(ports, head.registryId, [confirmation.statement, confirmation.checkpoint]);
+    await receiveConfirmation(ports, head.registryId, [
+      confirmation.statement,
+      confirmation.checkpoint,
+    ]);
   return { outcome: 'moved', cursor: { deliveredThrough: sequence } };
 }
 
@@ -281,35 +327,19 @@ async function invite(
   if (invitedBefore) return { outcome: 'failed', reason: 'it was invited and still refuses' };
   const body = encodeMessage(await buildInvitation(ports.store, head));
   const answer = await call(ports, cursor, 'invite', body);
-  if (answer.outcome === 'unreachable') return { outcome: 'failed', reason: answer.reason };
+  if (answer.outcome === 'unreachable') return unanswered(answer);
   if (answer.status !== 200) return failed(answer);
   const moved = cursor.deliveredThrough === undefined ? {} : { deliveredThrough: 0 };
   return { outcome: 'moved', cursor: moved };
 }
 
-async function sendStatements(ports: DeliverPorts, head: Head, cursor: Cursor): Promise<Step> {
-  const { store } = ports;
-  const after = cursor.statementsThrough;
-  const logged = await store.statementsAfter(head.registryId, after, limits.statementsMax);
-  if (logged.length === 0) return 'done';
-  const message: Statements = {
-    format: 'registry/statements/v1',
-    registryId: head.registryId,
-    statements: logged.map(({ statement, checkpoint }) => ({
-      statement,
-      ...(checkpoint === undefined ? {} : { checkpoint }),
-    })),
-  };
-  const answer = await call(ports, cursor, 'statements', encodeMessage(message));
-  if (answer.outcome === 'unreachable') return { outcome: 'failed', reason: answer.reason };
-  if (answer.status !== 200) return failed(answer);
-  const through = logged.at(-1)?.index ?? after;
-  return { outcome: 'moved', cursor: { statementsThrough: through } };
-}
-
 function problemCode(answer: Answered): string | undefined {
   const problem = readMessage(schemas.problem, answer.body);
   return problem.outcome === 'valid' ? problem.value.code : undefined;
+}
+
+function unanswered({ reason }: Extract<PeerAnswer, { outcome: 'unreachable' }>): Failed {
+  return { outcome: 'failed', reason, failure: 'unreachable' };
 }
 
 function failed(answer: Answered): Failed {
@@ -319,6 +349,7 @@ function failed(answer: Answered): Failed {
   return {
     outcome: 'failed',
     reason: `answered ${status} ${said}`.trim(),
+    failure: problemCode(answer) === 'REGISTRY_IN_CONFLICT' ? 'in-conflict' : 'other',
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   };
 }
@@ -327,7 +358,7 @@ async function park(
   { store, clock, alarms }: DeliverPorts,
   head: Head,
   cursor: Cursor,
-  { reason: said, retryAfterSeconds }: Failed,
+  { reason: said, failure = 'other', retryAfterSeconds }: Failed,
 ): Promise<DeliverOutcome> {
   const { registryId, peer } = cursor;
   const failures = cursor.failures + 1;
@@ -337,7 +368,8 @@ async function park(
     asked === undefined
       ? nextAttempt(clock.now(), failures)
       : new Date(clock.now() + Math.min(asked, BACKOFF_MAX_MS)).toISOString();
-  await store.putCursor({ ...cursor, failures, nextAttemptAt, lastError: reason });
+  const noted = { failures, nextAttemptAt, lastError: reason, lastFailure: failure };
+  await store.putCursor({ ...cursor, ...noted });
   // A former peer may be gone for good, and one that is merely behind says when to come again.
   const expected = asked !== undefined && failures <= COME_AGAIN_MAX;
   if (head.configuration.peers.includes(peer) && !expected)

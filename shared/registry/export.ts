@@ -4,8 +4,16 @@
  *
  * An export is text, one line per object. Every line is one canonical object (protocol section 2),
  * so `sha256sum` of the line without its newline prints the object's digest: that by which an entry
- * names its transaction, a transaction its details, and later entries the entry. For each entry, in
- * order of sequence, come
+ * names its transaction, a transaction its details, and later entries the entry. First, for every
+ * resolution that an entry names, come
+ *
+ * - the first reports of the conflicts that it is of, each once, signed by whoever found it
+ *                        `{"format":"registry/signed/v1","statement":"<JWS>"}`
+ * - the resolution, signed by the operator and by the lead
+ *                        `{"decision":"<JWS>","format":"registry/countersigned/v1","statement":"<JWS>"}`
+ *
+ * They come first because what they replace may break the rules, and stands all the same. Then, for
+ * each entry, in order of sequence, come
  *
  * 1. its transaction   `{…,"format":"registry/transaction/v1",…}`
  * 2. its details       `{…,"format":"registry/details/v1",…}`      where the transaction has some,
@@ -14,18 +22,22 @@
  * 4. the statements about this entry, each `{"format":"registry/signed/v1","statement":"<JWS>"}`:
  *    the lead's checkpoint, once, then the confirmations of mirrors.
  *
- * The checkpoint is there for the last entry, for every hand-over of the lead, and wherever there
- * is a confirmation; the backlinks carry it to all entries before. Every stored confirmation is
- * there that counts: by who was a mirror there.
+ * The checkpoint is there for the last entry, for every hand-over of the lead, for every commit that
+ * carries out a resolution, and wherever there is a confirmation; the backlinks carry it to all
+ * entries before. Every stored confirmation is there that counts: by who was a mirror there.
  */
 import { ConfirmingPeers } from '../ledger/confirming-peers.ts';
+import { encodeCountersignedLine } from '../ledger/countersigned.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
+import { resolvesNothing } from '../ledger/entry-in-place.ts';
 import type { Compact } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { encodeRedactedLine } from '../ledger/redaction.ts';
 import { encodeSignedLine } from '../ledger/signed-line.ts';
 import { listBroughtBy } from './configuration-at.ts';
+import { allSetAsides } from './kept-statements.ts';
 import type { Confirmation, Head, LedgerStore, StoredEntry } from './ports.ts';
+import { type StatementBefore, statementsBefore } from './statements-before.ts';
 
 /**
  * The lines without their newlines, up to the head as it is at the beginning; none where the
@@ -37,18 +49,34 @@ export async function* exportLines(
 ): AsyncGenerator<Uint8Array> {
   const head = await store.head(registryId);
   if (head === undefined) return;
+  for (const said of await statementsBefore(store, head)) yield lineBefore(said);
   const confirmations = new ConfirmationsInOrder(store, registryId);
+  let carrying = false;
   for await (const stored of storedEntries(store, head)) {
-    yield stored.transaction;
-    if (stored.details !== undefined) yield stored.details;
-    if (stored.redaction !== undefined) yield encodeRedactedLine(stored.redaction);
-    yield stored.entry;
+    yield* linesOf(stored);
     const confirmed = await confirmations.of(stored);
     const checkpoint = checkpointOf(head, stored, confirmed);
-    if (confirmations.handOver || confirmed.length > 0 || stored.sequence === head.sequence)
-      yield encodeSignedLine(checkpoint);
+    carrying ||= !resolvesNothing(stored.entry);
+    const carried = carrying && stored.checkpoint !== undefined;
+    const ends = confirmations.handOver || stored.sequence === head.sequence;
+    if (ends || carried || confirmed.length > 0) yield encodeSignedLine(checkpoint);
+    if (carried) carrying = false;
     for (const { statement } of confirmed) yield encodeSignedLine(statement);
   }
+}
+
+function lineBefore(said: StatementBefore): Uint8Array {
+  return said.kind === 'conflict'
+    ? encodeSignedLine(said.statement)
+    : encodeCountersignedLine(said.signed);
+}
+
+/** The entry with its transaction and what stands beside that. */
+function* linesOf({ transaction, details, redaction, entry }: StoredEntry): Iterable<Uint8Array> {
+  yield transaction;
+  if (details !== undefined) yield details;
+  if (redaction !== undefined) yield encodeRedactedLine(redaction);
+  yield entry;
 }
 
 /** Stored with the entry that ends a commit, with the head, and with every confirmation. */
@@ -108,10 +136,25 @@ export class ConfirmationsInOrder {
     const found: Confirmation[] = [];
     for (const [signer, confirmation] of [...this.#next]) {
       if (confirmation?.sequence !== sequence) continue;
-      if (this.#peers.includes(signer)) found.push(confirmation);
+      const counted = await this.#counted(confirmation, stored);
+      if (counted !== undefined && this.#peers.includes(signer)) found.push(counted);
       await this.#advance(signer, sequence + 1);
     }
     return found;
+  }
+
+  /** What its signer has set aside since is evidence; in its place stands what was confirmed anew. */
+  async #counted(first: Confirmation, { digest }: StoredEntry): Promise<Confirmation | undefined> {
+    const { signer, sequence, copy } = first;
+    if (first.digest === digest) return first;
+    const setAsides = await allSetAsides(this.#store, this.#registryId);
+    const aside = setAsides.some(
+      (each) => each.signer === signer && each.copy > copy && each.from <= sequence,
+    );
+    if (!aside) return first;
+    const count = limits.pageMax;
+    const all = await this.#store.confirmations(this.#registryId, signer, sequence, count);
+    return all.find((each) => each.sequence === sequence && each.digest === digest);
   }
 
   async #advance(signer: CertificateId, from: number): Promise<void> {

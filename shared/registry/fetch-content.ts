@@ -24,7 +24,25 @@ export interface WantedContent {
 export type FetchOutcome =
   | { readonly outcome: 'held' }
   /** No source had them; what each one answered. */
-  | { readonly outcome: 'unavailable'; readonly reason: string };
+  | {
+      readonly outcome: 'unavailable';
+      readonly reason: string;
+      readonly sources: readonly AskedSource[];
+    };
+
+/** A peer that was asked for the bytes, and why it did not do. */
+export interface AskedSource {
+  readonly peer: CertificateId;
+  readonly found: string;
+}
+
+/** What a source sent that is not what was recorded. */
+const DIFFERING: ReadonlySet<string> = new Set(['digest-differs', 'size-differs']);
+
+/** Whether every source there is sent bytes, and all of them wrong ones. */
+export function allDiffer(sources: readonly AskedSource[]): boolean {
+  return sources.length > 0 && sources.every(({ found }) => DIFFERING.has(found));
+}
 
 export async function fetchContent(
   ports: FetchPorts,
@@ -32,15 +50,29 @@ export async function fetchContent(
   sequence: number,
 ): Promise<FetchOutcome> {
   const head = await ports.store.head(wanted.registryId);
-  if (head === undefined) return { outcome: 'unavailable', reason: 'the registry is not here' };
-  const reasons: string[] = [];
+  if (head === undefined)
+    return { outcome: 'unavailable', reason: 'the registry is not here', sources: [] };
+  const asked: AskedSource[] = [];
   for (const peer of await sources(ports, head, wanted, sequence)) {
     await knowPeer(ports, head, peer);
-    const reason = await fetchFrom(ports, wanted, peer);
-    if (reason === undefined) return { outcome: 'held' };
-    reasons.push(`${peer.slice(0, 8)}: ${reason}`);
+    const found = await fetchFrom(ports, wanted, peer);
+    if (found === undefined) return { outcome: 'held' };
+    asked.push({ peer, found });
   }
-  return { outcome: 'unavailable', reason: reasons.join('; ') || 'nobody else holds them' };
+  const reasons = asked.map(({ peer, found }) => `${peer.slice(0, 8)}: ${wordsOf(found)}`);
+  const reason = reasons.join('; ') || 'nobody else holds them';
+  return { outcome: 'unavailable', reason, sources: asked };
+}
+
+function wordsOf(found: string): string {
+  switch (found) {
+    case 'digest-differs':
+      return 'sent bytes with another SHA-256';
+    case 'size-differs':
+      return 'sent more or fewer bytes than recorded';
+    default:
+      return found;
+  }
 }
 
 async function sources(
@@ -95,8 +127,7 @@ async function take(
     case 'held':
       return undefined;
     case 'digest-differs':
-      return 'sent bytes with another SHA-256';
     case 'size-differs':
-      return 'sent more or fewer bytes than recorded';
+      return outcome;
   }
 }

@@ -1,10 +1,10 @@
 import { readCertificate } from '../ledger/certificate.ts';
 import { verifyIssuer } from '../ledger/certificate-chain.ts';
 import { leadOf } from '../ledger/chain.ts';
-import type { CertificateId, RegistryId } from '../ledger/digest.ts';
-import { type Refused, refuse } from '../ledger/errors.ts';
+import type { CertificateId } from '../ledger/digest.ts';
+import type { Refused } from '../ledger/errors.ts';
+import { proveLists } from '../ledger/prove-lists.ts';
 import { allConfigurations, commitHolding } from './configuration-at.ts';
-import { type JudgedCommit, type JudgedEntry, judgeCommit } from './judge-delivery.ts';
 import { carriedCommits, type Invitation } from './messages.ts';
 import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
 
@@ -56,7 +56,7 @@ export async function receiveInvitation(
   ports: InvitedPorts,
   invitation: Invitation,
 ): Promise<InvitationOutcome> {
-  const proved = proveList(invitation);
+  const proved = proveLists(invitation);
   if (proved.outcome === 'refused') return proved;
   const { peers, everPeers } = proved;
   const lead = leadOf({ peers });
@@ -69,91 +69,6 @@ export async function receiveInvitation(
   const ever = [...everPeers];
   await ports.store.putInvitation({ registryId, peers, everPeers: ever, acceptedAt });
   return { outcome: 'accepted', lead };
-}
-
-interface Proved {
-  readonly outcome: 'proved';
-  readonly peers: readonly CertificateId[];
-  /** Of any of the lists. */
-  readonly everPeers: ReadonlySet<CertificateId>;
-}
-
-/** The list that the chain of configuration entries puts in force at its end. */
-function proveList(invitation: Invitation): Proved | Refused {
-  const { registryId } = invitation;
-  const everPeers = new Set<CertificateId>();
-  let newest: Listed | undefined;
-  for (const carried of invitation.configurations) {
-    const judged = judgeCommit(registryId, carried);
-    if (judged.outcome === 'malformed') return judged.refused;
-    if (judged.flaw !== undefined) return judged.flaw.refused;
-    const continued = continueThrough(registryId, newest, judged);
-    if (continued.outcome === 'refused') return continued;
-    newest = continued.list;
-    for (const peer of judged.entries.flatMap(peersBrought)) everPeers.add(peer);
-  }
-  if (newest === undefined) return refuse('NOT_FIRST_ENTRY', 'the invitation holds no peer list');
-  return { outcome: 'proved', peers: newest.peers, everPeers };
-}
-
-function peersBrought({ transaction: { transaction } }: JudgedEntry): readonly CertificateId[] {
-  return 'peers' in transaction ? transaction.peers : [];
-}
-
-function continueThrough(
-  registryId: RegistryId,
-  before: Listed | undefined,
-  { checkpoint, entries }: JudgedCommit,
-): Continued {
-  const { signer, sequence } = checkpoint.statement;
-  let list = before;
-  for (const entry of entries) {
-    const next = continueList(registryId, list, entry);
-    if (next.outcome === 'refused') return next;
-    if (signer !== entry.read.entry.lead)
-      return refuse('LEAD_DIFFERS', `the checkpoint of entry ${sequence} is not its lead's`);
-    list = next.list;
-  }
-  return { outcome: 'continued', list };
-}
-
-type Continued = { readonly outcome: 'continued'; readonly list: Listed | undefined } | Refused;
-
-interface Listed {
-  readonly sequence: number;
-  readonly digest: string;
-  readonly peers: readonly CertificateId[];
-}
-
-/** One entry of the invitation, held against the list that was in force before it. */
-function continueList(
-  registryId: RegistryId,
-  before: Listed | undefined,
-  { read, transaction }: JudgedEntry,
-): Continued {
-  const { entry, digest } = read;
-  const { sequence } = entry;
-  const brought =
-    'peers' in transaction.transaction
-      ? { sequence, digest, peers: transaction.transaction.peers }
-      : undefined;
-  if (before === undefined) {
-    if (sequence !== 1 || transaction.digest !== registryId || brought === undefined)
-      return refuse('NOT_FIRST_ENTRY', 'the invitation does not begin with the create-registry');
-    if (entry.lead !== leadOf(brought))
-      return refuse('LEAD_DIFFERS', 'entry 1 is not of its own lead');
-    return { outcome: 'continued', list: brought };
-  }
-  if (entry.registryId !== registryId)
-    return refuse('REGISTRY_DIFFERS', `entry ${sequence} is of another registry`);
-  if (
-    entry.configuration?.digest !== before.digest ||
-    entry.configuration.sequence !== before.sequence
-  )
-    return refuse('CONFIGURATION_LINK_WRONG', `entry ${sequence} skips a peer list`);
-  if (entry.lead !== leadOf(before))
-    return refuse('LEAD_DIFFERS', `entry ${sequence} is not of the lead in force`);
-  return { outcome: 'continued', list: brought ?? before };
 }
 
 /**

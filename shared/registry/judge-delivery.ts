@@ -1,148 +1,18 @@
-import { type Checkpoint, checkpointSchema } from '../ledger/checkpoint.ts';
-import { type Digest, digestOf, type RegistryId } from '../ledger/digest.ts';
-import { type ReadEntry, readEntry } from '../ledger/entry.ts';
-import { type Refused, refuse } from '../ledger/errors.ts';
-import { type ReadStatement, readStatement } from '../ledger/jws.ts';
-import { checkBeside, type SignedRedaction } from '../ledger/redaction.ts';
-import { type ReadTransaction, readTransaction } from '../ledger/transaction.ts';
-import type { CarriedCommit, CarriedEntry } from './messages.ts';
+import type { RegistryId } from '../ledger/digest.ts';
+import * as signed from '../ledger/signed-commit.ts';
+import type { CarriedCommit } from './messages.ts';
 
-/**
- * A commit judged by itself, before anything is compared with one's own copy: protocol section 6.
- * What the checkpoint reaches by digests is the lead's word, right or wrong; the rest is nobody's.
- */
+/** A delivered commit, judged by itself: the rules are those of the ledger (protocol section 6). */
 
-export interface JudgedEntry {
-  readonly read: ReadEntry;
-  readonly transaction: ReadTransaction;
-  readonly details?: Uint8Array;
-  readonly redaction?: SignedRedaction;
-}
+export type JudgedEntry = signed.JudgedEntry;
+export type JudgedCommit = signed.JudgedCommit;
+export type Flaw = signed.Flaw;
+export type Malformed = signed.Malformed;
 
-/** Something that the checkpoint does reach and that breaks sections 2 or 3. */
-export interface Flaw {
-  readonly sequence: number;
-  readonly digest: Digest;
-  readonly refused: Refused;
-}
-
-export interface JudgedCommit {
-  readonly outcome: 'judged';
-  readonly checkpoint: ReadStatement<Checkpoint>;
-  readonly first: number;
-  readonly entries: readonly JudgedEntry[];
-  /** Set where the lead's own word is invalid: then `entries` is empty. */
-  readonly flaw?: Flaw;
-}
-
-/** A commit no part of which anybody signed, or not as it came: it accuses nobody. */
-export interface Malformed {
-  readonly outcome: 'malformed';
-  readonly refused: Refused;
-}
-
+/** What the commit's checkpoint reaches, before anything is compared with one's own copy. */
 export function judgeCommit(
   registryId: RegistryId,
   commit: CarriedCommit,
 ): JudgedCommit | Malformed {
-  const checkpoint = readStatement(commit.checkpoint, checkpointSchema);
-  if (checkpoint.outcome === 'refused') return malformed(checkpoint);
-  if (checkpoint.statement.registryId !== registryId)
-    return malformed(refuse('STATEMENT_REGISTRY_DIFFERS', 'the checkpoint is of another registry'));
-  const first = checkpoint.statement.sequence - commit.entries.length + 1;
-  const entries: JudgedEntry[] = [];
-  let reached = checkpoint.statement.digest;
-  for (let index = commit.entries.length - 1; index >= 0; index -= 1) {
-    const sequence = first + index;
-    const carried = commit.entries[index] as CarriedEntry;
-    const judged = judgeEntry(carried, { registryId, sequence, reached });
-    if (judged.outcome === 'malformed') return judged;
-    if (judged.outcome === 'flawed')
-      return { outcome: 'judged', checkpoint, first, entries: [], flaw: judged };
-    entries.unshift(judged.judged);
-    // The nearest backlink is to the entry before: links inside the commit are checked so.
-    reached = judged.judged.read.entry.backlinks[0]?.digest ?? ('' as Digest);
-  }
-  return { outcome: 'judged', checkpoint, first, entries };
-}
-
-type JudgedOutcome =
-  | { readonly outcome: 'sound'; readonly judged: JudgedEntry }
-  | ({ readonly outcome: 'flawed' } & Flaw)
-  | Malformed;
-
-/** Where the walk back from the checkpoint has come to. */
-interface Expected {
-  readonly registryId: RegistryId;
-  readonly sequence: number;
-  readonly reached: Digest;
-}
-
-function judgeEntry(
-  carried: CarriedEntry,
-  { registryId, sequence, reached }: Expected,
-): JudgedOutcome {
-  const bytes = Buffer.from(carried.entry);
-  const digest = digestOf(bytes);
-  if (digest !== reached)
-    return malformed(
-      refuse(
-        'CHECKPOINT_DIFFERS',
-        `entry ${sequence} comes out to ${digest}; its checkpoint leads to ${reached}`,
-      ),
-    );
-  const flawed = (refused: Refused): JudgedOutcome => ({
-    outcome: 'flawed',
-    sequence,
-    digest,
-    refused,
-  });
-  const read = readEntry(bytes);
-  if (read.outcome === 'refused') return flawed(read);
-  if (read.entry.sequence !== sequence)
-    return flawed(refuse('SEQUENCE_NOT_NEXT', `entry ${sequence} says ${read.entry.sequence}`));
-  if (read.entry.registryId !== registryId)
-    return flawed(
-      refuse('REGISTRY_DIFFERS', `entry ${sequence} is of registry ${read.entry.registryId}`),
-    );
-  const transactionBytes = Buffer.from(carried.transaction);
-  if (digestOf(transactionBytes) !== read.entry.transactionDigest)
-    return malformed(
-      refuse(
-        'TRANSACTION_DIGEST_DIFFERS',
-        `the transaction beside entry ${sequence} is not its own`,
-      ),
-    );
-  const transaction = readTransaction(transactionBytes);
-  if (transaction.outcome === 'refused') return flawed(transaction);
-  const details = carried.details === undefined ? undefined : Buffer.from(carried.details);
-  const beside = besideOf(carried, details);
-  const fits = checkBeside(transaction, beside, { registryId, sequence });
-  if (fits.outcome === 'refused')
-    // Nobody's checkpoint reaches a redaction: what is wrong with one accuses nobody.
-    return carried.redaction === undefined && isBound(transaction, details)
-      ? flawed(fits)
-      : malformed(fits);
-  return { outcome: 'sound', judged: { read, transaction, ...beside } };
-}
-
-/** Both signatures of a redaction are checked before they are kept. */
-function besideOf({ redaction }: CarriedEntry, details: Uint8Array | undefined) {
-  return {
-    ...(details === undefined ? {} : { details }),
-    ...(redaction === undefined ? {} : { redaction: redaction as SignedRedaction }),
-  };
-}
-
-/** Whether the details are the very bytes that the transaction names. */
-function isBound({ transaction }: ReadTransaction, details: Uint8Array | undefined): boolean {
-  return (
-    details !== undefined &&
-    'detailsDigest' in transaction &&
-    digestOf(details) === transaction.detailsDigest
-  );
-}
-
-function malformed(refused: Refused): Malformed {
-  return { outcome: 'malformed', refused };
+  return signed.judgeCommit(registryId, commit);
 }

@@ -2,7 +2,8 @@ import { readCertificate } from '../ledger/certificate.ts';
 import { verifyIssuer } from '../ledger/certificate-chain.ts';
 import type { CertificateId } from '../ledger/digest.ts';
 import { readMessage, schemas } from './messages.ts';
-import type { Head, LedgerStore, PeerTransport, Signer } from './ports.ts';
+import type { PeerTransport } from './peer-transport.ts';
+import type { Head, LedgerStore, Signer } from './ports.ts';
 
 /**
  * The certificate introduces an instance: it says where a peer lives. One that is not known here is

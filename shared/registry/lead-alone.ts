@@ -1,7 +1,12 @@
-import { leadOf } from '../ledger/chain.ts';
+import { leadOf, sameLink } from '../ledger/chain.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
-import type { ReconfigurePeers, Transaction, UploadDocument } from '../ledger/transaction.ts';
+import type {
+  CreateRegistry,
+  ReconfigurePeers,
+  Transaction,
+  UploadDocument,
+} from '../ledger/transaction.ts';
 import type { BlobStore, Head, LedgerStore, Signer } from './ports.ts';
 
 /** What only the lead can know, and no mirror objects to: protocol section 3, "lead alone". */
@@ -20,7 +25,10 @@ export async function checkLeadAlone(
 ): Promise<Refused | undefined> {
   switch (transaction.type) {
     case 'create-registry':
-      return checkIntroduced(ports, transaction.peers);
+      return (
+        (await checkIntroduced(ports, transaction.peers)) ??
+        (await checkPredecessor(ports.store, transaction))
+      );
     case 'reconfigure-peers':
       return (
         (await checkIntroduced(ports, transaction.peers)) ??
@@ -32,6 +40,26 @@ export async function checkLeadAlone(
     case 'sign-document':
       return undefined;
   }
+}
+
+/** Only what this instance itself has closed is continued, from where it was closed. */
+async function checkPredecessor(
+  store: LedgerStore,
+  { predecessor }: CreateRegistry,
+): Promise<Refused | undefined> {
+  if (predecessor === undefined) return undefined;
+  const { registryId, sequence, digest } = predecessor;
+  const head = await store.head(registryId);
+  if (head?.closed === true && sameLink(head, { sequence, digest })) return undefined;
+  const found =
+    head === undefined
+      ? 'is not here'
+      : `ends at entry ${head.sequence} with ${head.digest}${head.closed === true ? '' : ' and is not closed'}`;
+  return refuse(
+    'PREDECESSOR_NOT_CLOSED',
+    `predecessor names ${registryId} at entry ${sequence} with ${digest}; it ${found}: close it ` +
+      'here first, and name the entry at which it was closed',
+  );
 }
 
 /** A peer whose certificate is unknown could never be reached: better said now than never. */

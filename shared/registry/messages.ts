@@ -26,6 +26,8 @@ const commitSchema = z.strictObject({
   entries: z.array(carriedEntrySchema).min(1).max(limits.commitEntriesMax),
 });
 
+const countersignedSchema = z.strictObject({ decision: compact, statement: compact });
+
 const deliverySchema = z.strictObject({
   commits: z
     .array(commitSchema)
@@ -36,15 +38,27 @@ const deliverySchema = z.strictObject({
         commits.reduce((sum, { entries }) => sum + entries.length, 0) <= limits.deliveryEntriesMax,
       `expected at most ${limits.deliveryEntriesMax} entries`,
     ),
+  /** First reports of the conflicts that those resolutions name. */
+  conflicts: z.array(compact).max(limits.pageMax).exactOptional(),
   format: z.literal('registry/delivery/v1'),
   registryId: digestSchema,
+  /** Every resolution that an entry of the delivery names. */
+  resolutions: z.array(countersignedSchema).max(limits.pageMax).exactOptional(),
 });
 
 const statementsSchema = z.strictObject({
   format: z.literal('registry/statements/v1'),
   registryId: digestSchema,
   statements: z
-    .array(z.strictObject({ checkpoint: compact.exactOptional(), statement: compact }))
+    .array(
+      z.strictObject({
+        /** With a confirmation. */
+        checkpoint: compact.exactOptional(),
+        /** With what people decided: the operator's own signature. */
+        decision: compact.exactOptional(),
+        statement: compact,
+      }),
+    )
     .min(1)
     .max(limits.statementsMax),
 });
@@ -68,6 +82,12 @@ const deliveryAnswerSchema = z.strictObject({
 /** From 409 with the code DELIVERY_GAP, the problem's members. */
 const gapSchema = z.object({ code: z.literal('DELIVERY_GAP'), next: sequenceSchema });
 const problemSchema = z.object({ code: z.string(), detail: z.string().exactOptional() });
+/** Statements up to `taken` were taken, the next was judged and refused. */
+const refusedStatementSchema = z.object({
+  code: z.string(),
+  detail: z.string(),
+  taken: z.int().min(0),
+});
 const contentAnswerSchema = z.object({ url: z.string().max(4096) });
 const headAnswerSchema = z.strictObject({ head: compact });
 const certificateAnswerSchema = z.object({ certificatePem: z.string() });
@@ -79,6 +99,7 @@ export const schemas = {
   deliveryAnswer: deliveryAnswerSchema,
   gap: gapSchema,
   problem: problemSchema,
+  refusedStatement: refusedStatementSchema,
   contentAnswer: contentAnswerSchema,
   headAnswer: headAnswerSchema,
   certificateAnswer: certificateAnswerSchema,
@@ -128,14 +149,14 @@ export function carriedCommits(entries: readonly StoredEntry[]): CarriedCommit[]
 
 function carried({ entry, transaction, details, redaction }: StoredEntry): CarriedEntry {
   return {
-    entry: text(entry),
-    transaction: text(transaction),
-    ...(details === undefined ? {} : { details: text(details) }),
+    entry: textOf(entry),
+    transaction: textOf(transaction),
+    ...(details === undefined ? {} : { details: textOf(details) }),
     ...(redaction === undefined ? {} : { redaction }),
   };
 }
 
-/** Stored bytes were canonical, hence UTF-8. */
-function text(bytes: Uint8Array): string {
+/** Stored bytes as text: they were canonical, hence UTF-8. */
+export function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }

@@ -10,6 +10,8 @@ import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/dige
 import type { Compact, Statement } from '../ledger/jws.ts';
 import type { SignedRedaction } from '../ledger/redaction.ts';
 import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
+import type { AuditProgressItem } from './audit-progress.ts';
+import type { KeptStatement, OpenedConflict, Origin, Settlement } from './conflict-record.ts';
 import type { ItemPlace, ListName, ListPosition } from './lists.ts';
 import type { RegistryEvent } from './publish-events.ts';
 
@@ -28,6 +30,14 @@ export interface Head extends ChainHead {
   readonly duties: Readonly<Record<CertificateId, Sequence | 'open'>>;
   /** Every peer of every list so far: whoever is here may deliver, or be asked. */
   readonly everPeers: readonly CertificateId[];
+  /** Resolutions decided since the newest entry, oldest first: the next entry names them. */
+  readonly decided?: readonly Digest[];
+  /** The resolution in force, until it is carried out. */
+  readonly resolution?: Digest;
+  /** While this copy is being filled: from which older one first, and through which sequence. */
+  readonly filling?: { readonly copy: number; readonly through: number };
+  /** Nothing is ever appended again: this instance has signed its closing. */
+  readonly closed?: true;
 }
 
 /** One entry with all that belongs to it, as canonical bytes exactly as received. */
@@ -48,11 +58,17 @@ export interface CommitWrite {
   readonly registryId: RegistryId;
   /** The digest and the open set as read; absent for entry 1: nothing may be there yet. */
   readonly expected?: Pick<Head, 'digest' | 'conflictsVersion'>;
+  /** Where it begins a new copy, `conflictsVersion` is raised: who read the older one must lose. */
   readonly head: Head;
   /** Consecutive, 1 to 24, ending in a checkpointed entry that is the new head. */
   readonly entries: readonly StoredEntry[];
   /** Each change names what it replaces: written only if that is still so. */
   readonly changes: readonly StateChange[];
+  /**
+   * Put once in the same write, and appended to the log: the set-aside or take-back that begins a
+   * new copy.
+   */
+  readonly kept?: KeptStatement;
 }
 
 export type CommitOutcome =
@@ -79,6 +95,8 @@ export interface Confirmation {
   readonly signer: CertificateId;
   readonly sequence: Sequence;
   readonly digest: Digest;
+  /** The signer's copy that it confirms: a set-aside or a take-back begins the next one. */
+  readonly copy: number;
   /** By the signer's clock: a claim. */
   readonly confirmedAt: string;
   readonly statement: Compact;
@@ -102,7 +120,11 @@ export interface Cursor {
   readonly nextAttemptAt?: string;
   /** Why the last attempt failed, for the operator. */
   readonly lastError?: string;
+  readonly lastFailure?: DeliveryFailure;
 }
+
+/** `other`: the peer answered and did not take it, or what it was to get is not stored here. */
+export type DeliveryFailure = 'unreachable' | 'in-conflict' | 'other';
 
 /** How far this instance has re-read its own copy. */
 export interface Progress {
@@ -111,17 +133,11 @@ export interface Progress {
   readonly verifiedThrough: number;
   /** The newest own confirmation. 0 before the first. */
   readonly confirmedThrough: number;
+  /** Since when the bytes of the next version were asked for in vain (ISO 8601). */
+  readonly missingSince?: string;
   readonly failures: number;
   readonly nextAttemptAt?: string;
   readonly lastError?: string;
-}
-
-export interface OpenedConflict {
-  readonly registryId: RegistryId;
-  /** Digest of {registryId, kind, sequence, digests, accused}: protocol section 7. */
-  readonly conflictId: Digest;
-  readonly statement: Compact;
-  readonly recordedAt: string;
 }
 
 /**
@@ -176,7 +192,7 @@ export interface LedgerStore {
   putConfirmation(
     registryId: RegistryId,
     confirmation: Confirmation,
-    origin: 'own' | 'received',
+    origin: Origin,
   ): Promise<'stored' | 'held' | 'contradicts'>;
   /** The signer's confirmation with the smallest sequence at or above the given one. */
   firstConfirmationCovering(
@@ -208,16 +224,32 @@ export interface LedgerStore {
   putCursor(cursor: Cursor): Promise<void>;
   progress(registryId: RegistryId): Promise<Progress | undefined>;
   putProgress(progress: Progress): Promise<void>;
+  auditProgress(registryId: RegistryId): Promise<AuditProgressItem | undefined>;
+  /** Overwrites. Losing one costs a repeated audit, nothing else. */
+  putAuditProgress(progress: AuditProgressItem): Promise<void>;
 
   /**
    * Stores the conflict and adds it to the open set of the head in one write, raising
-   * `conflictsVersion`. `lost-race`: the head moved meanwhile; read again. `held`: already there.
+   * `conflictsVersion`; an own one is appended to the log in the same write. `lost-race`: the head
+   * moved meanwhile; read again. `held`: already there.
    */
   openConflict(
     conflict: OpenedConflict,
     expected: Pick<Head, 'digest' | 'conflictsVersion'>,
+    origin: Origin,
   ): Promise<'opened' | 'held' | 'lost-race'>;
+  /**
+   * Rewrites the head, puts the statement beside it and, where it is an own one, appends it to the
+   * log, all in one write. `lost-race`: the head moved meanwhile; read again. `held`: the
+   * statement is there already, and nothing was written.
+   */
+  settle(settlement: Settlement): Promise<'settled' | 'held' | 'lost-race'>;
+  /** The first report of every conflict, in the order of their ids. */
   conflicts(registryId: RegistryId): Promise<OpenedConflict[]>;
+  /** Keeps a statement that changes nothing on the head. Own ones are appended to the log. */
+  keep(registryId: RegistryId, kept: KeptStatement, origin: Origin): Promise<'kept' | 'held'>;
+  /** All that were kept, oldest first by `recordedAt`. Few: people make them. */
+  kept(registryId: RegistryId): Promise<KeptStatement[]>;
 
   /** What proved to a later joiner who leads, before it holds entry 1 (section 6). Overwrites. */
   putInvitation(invitation: AcceptedInvitation): Promise<void>;
@@ -251,6 +283,8 @@ export interface LoggedStatement {
   readonly statement: Compact;
   /** The lead's checkpoint that belongs to a confirmation. */
   readonly checkpoint?: Compact;
+  /** The operator's own signature over the same payload. */
+  readonly decision?: Compact;
 }
 
 export type PutBytesOutcome =
@@ -318,47 +352,6 @@ export interface Events {
   publish(events: readonly RegistryEvent[]): Promise<EventOutcome[]>;
 }
 
-export type PeerOperation =
-  | 'deliver'
-  | 'statements'
-  | 'invite'
-  | 'head'
-  | 'content'
-  | 'certificate'
-  | 'configuration';
-
-export interface PeerRequest {
-  readonly operation: PeerOperation;
-  readonly registryId: RegistryId;
-  /** `content`: the content digest; `certificate`: a certificate id; `head`: a nonce. */
-  readonly subject?: string;
-  readonly body?: Uint8Array;
-}
-
-export type PeerAnswer =
-  /** Whatever status: the body is untrusted bytes. `retryAfterSeconds` from 429 and 503. */
-  | {
-      readonly outcome: 'answered';
-      readonly status: number;
-      readonly body: Uint8Array;
-      readonly retryAfterSeconds?: number;
-    }
-  /**
-   * No answer from that very peer. The body may have been sent, and may still have its effect, where
-   * the reason is a time-out, a redirect, a broken connection or too large an answer.
-   */
-  | { readonly outcome: 'unreachable'; readonly reason: string };
-
-/**
- * Other instances. The answer is given only over a connection whose server proved the peer's
- * certificate id under the cluster CA before any byte of the body was sent; redirects are refused.
- */
-export interface PeerTransport {
-  call(peer: CertificateId, request: PeerRequest): Promise<PeerAnswer>;
-  /** Bytes from a URL that a peer handed out. Untrusted: endless, wrong, slow. Undefined: refused. */
-  download(url: string): Promise<AsyncIterable<Uint8Array> | undefined>;
-}
-
 /** This instance's key. Synchronous: nothing else runs between building and signing. */
 export interface Signer {
   readonly certificateId: CertificateId;
@@ -389,9 +382,18 @@ export type Signal =
   | 'ClockSkew'
   | 'PeerUnreachable'
   | 'DocumentUnavailable'
+  | 'AuditFindings'
   | 'EventsHopeless';
+
+/** How far a peer is behind: entries, and seconds since the oldest of them was appended. */
+export type Measure = 'PeerLagEntries' | 'PeerLagSeconds';
+
+export type Facts = Readonly<Record<string, string | number>>;
 
 /** Metrics and loud log lines. Never throws, never waits. */
 export interface Alarms {
-  raise(signal: Signal, facts: Readonly<Record<string, string | number>>): void;
+  /** Counts one, and says it loudly. */
+  raise(signal: Signal, facts: Facts): void;
+  /** A value of now, the greatest of which counts. */
+  measure(measure: Measure, value: number, facts: Facts): void;
 }

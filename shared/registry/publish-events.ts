@@ -3,7 +3,9 @@ import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/dige
 import { readEntry } from '../ledger/entry.ts';
 import { payloadOf } from '../ledger/jws.ts';
 import { readTransaction, type Transaction, type TransactionType } from '../ledger/transaction.ts';
-import type { Confirmation, Events, LedgerStore, OpenedConflict, StoredEntry } from './ports.ts';
+import type { OpenedConflict } from './conflict-record.ts';
+import type { Confirmation, Events, LedgerStore, StoredEntry } from './ports.ts';
+import { StoredDamage } from './stored-damage.ts';
 
 /**
  * Telling the owner's applications what this instance has stored (docs/events.md).
@@ -122,8 +124,8 @@ async function tryEventAt(ports: PublishPorts, place: EventPlace): Promise<Made>
   try {
     shape = await readItem(ports, place);
   } catch (error) {
-    const reason = reasonOf(error);
-    return { outcome: DAMAGED.test(reason) ? 'hopeless' : 'failed', reason };
+    const outcome = error instanceof StoredDamage ? 'hopeless' : 'failed';
+    return { outcome, reason: reasonOf(error) };
   }
   try {
     return { outcome: 'made', event: shape() };
@@ -131,12 +133,6 @@ async function tryEventAt(ports: PublishPorts, place: EventPlace): Promise<Made>
     return { outcome: 'hopeless', reason: reasonOf(error) };
   }
 }
-
-/**
- * What the store says where an item lacks something, or an entry its transaction. Both were written
- * at once and are read consistently, so nothing that is still to come mends it.
- */
-const DAMAGED = / it was damaged$| is gone from copy \d+;/;
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown';

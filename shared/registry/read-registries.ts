@@ -62,7 +62,11 @@ export async function registrySummary(
   };
 }
 
-function roleOf({ knownIds }: Signer, peers: readonly CertificateId[]): InstanceRole {
+/** The role of this instance under a peer list. */
+export function roleOf(
+  { knownIds }: Pick<Signer, 'knownIds'>,
+  peers: readonly CertificateId[],
+): InstanceRole {
   if (knownIds.includes(leadOf({ peers }))) return 'lead';
   return peers.some((peer) => knownIds.includes(peer)) ? 'mirror' : 'former';
 }

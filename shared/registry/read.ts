@@ -64,38 +64,3 @@ export async function entryByTransactionId(
   const item = items.get(key) as TransactionItem | undefined;
   return item?.sequence as Sequence | undefined;
 }
-
-/** How far one peer of the present list is, as this instance knows it. */
-export interface PeerState {
-  readonly peer: CertificateId;
-  readonly role: 'lead' | 'mirror';
-  readonly self: boolean;
-  readonly confirmedThrough?: number;
-  readonly deliveredThrough?: number;
-  readonly failures: number;
-  readonly nextAttemptAt?: string;
-  readonly lastError?: string;
-}
-
-/** Every peer of the list in force: an absent one is a row, never missing. */
-export async function peerStates(ports: ReadPorts, head: Head): Promise<PeerState[]> {
-  const { store, signer } = ports;
-  const cursors = new Map((await store.cursors(head.registryId)).map((row) => [row.peer, row]));
-  const rows = head.configuration.peers.map(async (peer, index): Promise<PeerState> => {
-    const cursor = cursors.get(peer);
-    const newest = await store.newestConfirmation(head.registryId, peer);
-    return {
-      peer,
-      role: index === 0 ? 'lead' : 'mirror',
-      self: signer.knownIds.includes(peer),
-      failures: cursor?.failures ?? 0,
-      ...(newest === undefined ? {} : { confirmedThrough: newest.sequence }),
-      ...(cursor?.deliveredThrough === undefined
-        ? {}
-        : { deliveredThrough: cursor.deliveredThrough }),
-      ...(cursor?.nextAttemptAt === undefined ? {} : { nextAttemptAt: cursor.nextAttemptAt }),
-      ...(cursor?.lastError === undefined ? {} : { lastError: cursor.lastError }),
-    };
-  });
-  return Promise.all(rows);
-}

@@ -87,10 +87,20 @@ export async function redactionByStranger(
     redaction === undefined ? [] : [(payloadOf(redaction.statement) as Redaction).signer],
   );
   if (signers.length === 0) return undefined;
+  const peers = await peersKnown(store, head, { registryId, commits });
+  return signers.find((signer) => !peers.has(signer));
+}
+
+/** Peers of every list that is known here, or that the delivery brings. */
+export async function peersKnown(
+  store: LedgerStore,
+  head: Head | undefined,
+  { registryId, commits }: Bringing,
+): Promise<Set<CertificateId>> {
   const invitation = await store.invitation(registryId);
   const peers = new Set([...(head?.everPeers ?? []), ...(invitation?.everPeers ?? [])]);
-  for (const { transaction } of entries)
+  for (const { transaction } of commits.flatMap(({ entries }) => entries))
     if ('peers' in transaction.transaction)
       for (const peer of transaction.transaction.peers) peers.add(peer);
-  return signers.find((signer) => !peers.has(signer));
+  return peers;
 }

@@ -1,27 +1,38 @@
 import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
+import { askAfresh, judgeCommits } from './ask-afresh.ts';
+import { barredByResolution, barredFromNext } from './barred-delivery.ts';
+import {
+  type Brought,
+  carryingWith,
+  keepNamed,
+  readBrought,
+  strangerAmong,
+} from './brought-decisions.ts';
+import { type Carrying, NOTHING_CARRIED } from './carrying.ts';
 import { type ConfirmPorts, confirm, type OwnConfirmation } from './confirm.ts';
-import { type JudgedCommit, judgeCommit } from './judge-delivery.ts';
+import { disagree, dispute, ownSide } from './dispute-delivery.ts';
+import type { JudgedCommit } from './judge-delivery.ts';
 import type { Delivery } from './messages.ts';
-import { flawOfOwnCopy } from './own-copy.ts';
-import { flawOfOwnState } from './own-state.ts';
 import type { Alarms, Head, LedgerStore, Random, StateRead } from './ports.ts';
 import { redactionByStranger } from './redact.ts';
-import { type ConflictPorts, reportConflict, reportRollback } from './report-conflict.ts';
+import { type ConflictPorts, reportRollback } from './report-conflict.ts';
 import {
+  type CommitCheck,
   checkCommits,
   commitsOfOneWrite,
-  type OwnSide,
+  namedBy,
   readOwnSide,
-  readSettled,
 } from './store-commits.ts';
 
 /**
  * A mirror receives a delivery: protocol section 6.
  *
- * 1. Judge each commit by itself.  Nothing is touched.
- * 2. Read the own head; say what is missing, or who may not deliver.
+ * 1. Judge each commit by itself.  Nothing is touched. What the lead itself sent and does not come
+ *    out to its checkpoint is asked for afresh.
+ * 2. Read the own head; say what is missing, or who may not deliver. While a conflict is open only
+ *    what its resolution allows goes on.
  * 3. Compare what is already held.  What disagrees opens a conflict.
  * 4. Store whole commits, each group in one conditional write.  A crash leaves whole commits; the
  *    rest comes again, and what is held is compared and skipped.
@@ -49,6 +60,8 @@ export type ReplicateOutcome =
   | { readonly outcome: 'uninvited' }
   | { readonly outcome: 'not-admitted'; readonly lead: CertificateId }
   | { readonly outcome: 'in-conflict'; readonly conflicts: readonly Digest[] }
+  /** Nothing is ever stored again: this instance has signed its closing. */
+  | { readonly outcome: 'closed' }
   | { readonly outcome: 'busy' };
 
 const ATTEMPTS_MAX = 6;
@@ -62,16 +75,26 @@ export async function receiveDelivery(
   delivery: Delivery,
 ): Promise<ReplicateOutcome> {
   const { registryId } = delivery;
-  const commits: JudgedCommit[] = [];
-  for (const carried of delivery.commits) {
-    const judged = judgeCommit(registryId, carried);
-    if (judged.outcome === 'malformed') return malformed(ports, registryId, caller, judged.refused);
-    const expected = commits.at(-1)?.checkpoint.statement.sequence;
-    if (expected !== undefined && judged.first !== expected + 1)
-      return malformed(ports, registryId, caller, refuse('SEQUENCE_NOT_NEXT', 'commits have gaps'));
-    commits.push(judged);
+  const judged = judgeCommits(delivery);
+  if (judged.outcome === 'malformed') {
+    const afresh = await askAfresh(ports, caller, delivery, judged);
+    if (afresh.outcome === 'in-conflict') return afresh;
+    if (afresh.outcome === 'malformed') return malformed(ports, registryId, caller, afresh.refused);
+    return receiveJudged(ports, { registryId, caller, ...afresh });
   }
-  const arrival = { registryId, caller, commits, delivery };
+  return receiveJudged(ports, { registryId, caller, commits: judged.commits, delivery });
+}
+
+/** Goes on with a delivery whose commits come out to their checkpoints. */
+async function receiveJudged(
+  ports: ReplicatePorts,
+  given: Omit<Arrival, 'brought'>,
+): Promise<ReplicateOutcome> {
+  const { registryId, caller, delivery } = given;
+  const now = new Date(ports.clock.now()).toISOString();
+  const brought = await readBrought(ports.store, registryId, delivery, now);
+  if (brought.outcome === 'refused') return malformed(ports, registryId, caller, brought);
+  const arrival = { ...given, brought };
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     if (attempt > 0)
       await ports.clock.wait(Math.floor(ports.random.fraction() * 20 * 2 ** attempt));
@@ -86,6 +109,7 @@ interface Arrival {
   readonly caller: CertificateId;
   readonly commits: readonly JudgedCommit[];
   readonly delivery: Delivery;
+  readonly brought: Brought;
 }
 
 async function attemptDelivery(
@@ -97,7 +121,8 @@ async function attemptDelivery(
   const barred =
     head === undefined
       ? await barredFromFirst(ports, arrival)
-      : (barredFromNext(head) ?? (await findRolledBack(ports, head, commits)));
+      : ((await barredFromNext(ports, head, arrival)) ??
+        (await findRolledBack(ports, head, commits)));
   if (barred !== undefined) return barred;
   const next = (head?.sequence ?? 0) + 1;
   if ((commits[0]?.first ?? next) > next) return { outcome: 'gap', next: next as Sequence };
@@ -122,10 +147,12 @@ async function hinderedFresh(
   const overlap = refuse('COMMIT_NOT_ENDED', `a commit overlaps the head ${next - 1}`);
   if ((fresh.commits[0]?.first ?? next) < next)
     return malformed(ports, fresh.registryId, fresh.caller, overlap);
-  const stranger = await redactionByStranger(ports.store, head, fresh);
+  const stranger =
+    (await redactionByStranger(ports.store, head, fresh)) ??
+    (await strangerAmong(ports.store, head, fresh));
   if (stranger === undefined) return undefined;
   const { registryId, caller } = fresh;
-  const detail = `${stranger} redacted details; no list that is known here has that peer`;
+  const detail = `${stranger} redacted details or resolved; no list that is known here has it`;
   ports.alarms.raise('StatementsRefused', { registryId, peer: caller, detail });
   // The lists between here and the sender's head may have it.
   return { outcome: 'uninvited' };
@@ -150,12 +177,6 @@ async function barredFromFirst(
   return admits(lead) ? undefined : { outcome: 'not-admitted', lead };
 }
 
-function barredFromNext(head: Head): ReplicateOutcome | undefined {
-  if (head.openConflicts.length > 0)
-    return { outcome: 'in-conflict', conflicts: head.openConflicts };
-  return undefined;
-}
-
 /** An own checkpoint above the own head: this instance was restored to an older state. */
 async function findRolledBack(
   ports: ReplicatePorts,
@@ -173,7 +194,7 @@ async function findRolledBack(
 async function compareHeld(
   ports: ReplicatePorts,
   head: Head,
-  { registryId, caller, commits, delivery }: Arrival,
+  { registryId, caller, commits }: Arrival,
 ): Promise<ReplicateOutcome | undefined> {
   const delivered = new Map<number, Digest>(
     commits.flatMap(({ entries, checkpoint }) => [
@@ -200,14 +221,14 @@ async function compareHeld(
         caller,
         refuse('LEAD_DIFFERS', `${signer} does not lead at entry ${held.sequence}`),
       );
-    const digests: [Digest, Digest] = [held.digest, digest];
     const detail = `entry ${held.sequence} is held with ${held.digest}, delivered with ${digest}`;
-    return disagree(ports, head, {
+    return disagree(ports, {
       kind: 'fork',
+      head,
       sequence: held.sequence,
       lead: signer as CertificateId,
-      digests,
-      delivery,
+      digests: [held.digest, digest],
+      commit: commit as JudgedCommit,
       detail,
     });
   }
@@ -221,8 +242,7 @@ async function storeAll(
 ): Promise<ReplicateOutcome | 'again' | undefined> {
   let rest = fresh;
   while (rest.length > 0) {
-    const group = commitsOfOneWrite(rest);
-    const outcome = await storeGroup(ports, arrival, group);
+    const outcome = await storeGroup(ports, arrival, commitsOfOneWrite(rest));
     if (typeof outcome !== 'number') return outcome;
     rest = rest.slice(outcome);
   }
@@ -235,50 +255,59 @@ async function storeGroup(
   arrival: Arrival,
   group: readonly JudgedCommit[],
 ): Promise<ReplicateOutcome | 'again' | number> {
-  const { registryId, caller } = arrival;
-  const read = await readOwnSide(ports.store, registryId, group);
+  const { registryId } = arrival;
+  const side = await readSide(ports, arrival, group);
+  if (side === 'again') return 'again';
+  const { read, carrying } = side;
   // Another delivery came first, or a conflict did: begin again from the head as it is now.
   if ((read.head?.sequence ?? 0) + 1 !== group[0]?.first) return 'again';
-  if ((read.head?.openConflicts.length ?? 0) > 0) return 'again';
-  const check = checkCommits(await ownSide(ports, registryId, read), group);
-  // What is wrong in a later commit does not keep the sound ones before it from being stored.
-  if (check.outcome !== 'fits' && group.length > 1)
-    return storeGroup(ports, arrival, group.slice(0, 1));
+  const [first] = group;
+  const inConflict = read.head !== undefined && read.head.openConflicts.length > 0;
+  const check = checkCommits({ ...(await ownSide(ports, registryId, read)), carrying }, group);
+  // What is wrong in a later commit, or forbidden, does not keep the sound ones before it out.
+  if (group.length > 1 && (inConflict || check.outcome !== 'fits'))
+    return storeGroup(ports, arrival, [first]);
+  const barred = inConflict ? await barredByResolution(ports, read.head, first) : undefined;
+  return barred ?? storeChecked(ports, { ...arrival, head: read.head }, group, check);
+}
+
+async function storeChecked(
+  ports: ReplicatePorts,
+  arrival: Arrival & { readonly head: Head | undefined },
+  group: readonly JudgedCommit[],
+  check: CommitCheck,
+): Promise<ReplicateOutcome | 'again' | number> {
+  const { registryId, caller, brought, head } = arrival;
   switch (check.outcome) {
     case 'malformed':
       return malformed(ports, registryId, caller, check.refused);
     case 'disagrees':
-      if (read.head === undefined) return malformed(ports, registryId, caller, check.refused);
+      if (head === undefined) return malformed(ports, registryId, caller, check.refused);
       return dispute(ports, arrival, group);
     case 'fits':
       noteSkew(ports, check.write.head);
+      await keepNamed(ports.store, registryId, group.flatMap(namedBy), brought);
       return (await stored(ports.store, check.write)) ? group.length : 'again';
   }
 }
 
-async function ownSide(
-  { store, signer }: ReplicatePorts,
-  registryId: RegistryId,
-  read: StateRead,
-): Promise<OwnSide> {
-  return { registryId, read, self: signer.knownIds, tableId: await store.tableId() };
+/** The own side of these commits, with the resolutions that concern them: mostly there are none. */
+async function readSide(
+  { store }: ReplicatePorts,
+  { registryId, brought }: Arrival,
+  group: readonly JudgedCommit[],
+): Promise<{ readonly read: StateRead; readonly carrying: Carrying } | 'again'> {
+  const plain = await readOwnSide(store, registryId, group, NOTHING_CARRIED);
+  const decided = plain.head?.decided ?? [];
+  if (decided.length === 0 && brought.resolutions.size === 0)
+    return { read: plain, carrying: NOTHING_CARRIED };
+  const carrying = await carryingWith(store, plain.head, brought);
+  const read = await readOwnSide(store, registryId, group, carrying);
+  return isSameHead(read.head, plain.head) ? { read, carrying } : 'again';
 }
 
-/** Rules once more on what certainly belongs together; what then still disagrees is a conflict. */
-async function dispute(
-  ports: ReplicatePorts,
-  { registryId, delivery }: Arrival,
-  group: readonly JudgedCommit[],
-): Promise<ReplicateOutcome | 'again'> {
-  const read = await readSettled(ports.store, registryId, group);
-  if (read?.head === undefined || read.head.sequence + 1 !== group[0]?.first) return 'again';
-  const check = checkCommits(await ownSide(ports, registryId, read), group);
-  if (check.outcome !== 'disagrees') return 'again';
-  const { kind, sequence, lead, digests, refused, ruled } = check;
-  const ownFlaw = ruled === undefined ? undefined : await flawOfOwnState(ports.store, read, ruled);
-  const detail = `${refused.code}: ${refused.detail}`;
-  const found = { kind, sequence, lead, digests, delivery, detail };
-  return disagree(ports, read.head, { ...found, ...(ownFlaw === undefined ? {} : { ownFlaw }) });
+function isSameHead(a: Head | undefined, b: Head | undefined): boolean {
+  return a?.digest === b?.digest && a?.conflictsVersion === b?.conflictsVersion;
 }
 
 /** A rejected write is unknown: the next attempt reads the head and so finds out. */
@@ -301,35 +330,6 @@ function noteSkew({ clock, alarms }: ReplicatePorts, head: Head): void {
   // A catch-up brings old entries: only a timestamp ahead of this clock says anything.
   if (Date.parse(head.timestamp) - clock.now() > SKEW_MAX_MS)
     alarms.raise('ClockSkew', { registryId: head.registryId, sequence: head.sequence, skewMs });
-}
-
-interface Dispute {
-  readonly kind: 'fork' | 'invalid-transaction';
-  readonly sequence: number;
-  readonly lead: CertificateId;
-  readonly digests: readonly Digest[];
-  readonly delivery: Delivery;
-  readonly detail: string;
-  /** What was found wrong with the own state. */
-  readonly ownFlaw?: string;
-}
-
-/** Checks one's own side before accusing the lead; either way the registry stops here. */
-async function disagree(
-  ports: ReplicatePorts,
-  head: Head,
-  { kind, sequence, lead, digests, delivery, detail, ownFlaw }: Dispute,
-): Promise<ReplicateOutcome> {
-  const at = Math.min(sequence, head.sequence);
-  const own = ownFlaw ?? (await flawOfOwnCopy(ports.store, head, at));
-  const disagreement =
-    own === undefined
-      ? { kind, accused: lead, detail }
-      : { kind: 'local-tampering' as const, accused: ports.signer.certificateId, detail: own };
-  const evidence = Buffer.from(JSON.stringify(delivery));
-  const conflict = { ...disagreement, sequence, digests, evidence };
-  const conflictId = await reportConflict(ports, head.registryId, conflict);
-  return { outcome: 'in-conflict', conflicts: [conflictId] };
 }
 
 function malformed(

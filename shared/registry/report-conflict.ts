@@ -1,26 +1,31 @@
 import type { Checkpoint } from '../ledger/checkpoint.ts';
-import { type ConflictKind, conflictIdOf, conflictOf } from '../ledger/conflict.ts';
+import {
+  type ConflictKind,
+  type ConflictStatement,
+  conflictIdOf,
+  conflictOf,
+} from '../ledger/conflict.ts';
 import type { CertificateId, Digest, Sequence } from '../ledger/digest.ts';
 import { digestOf } from '../ledger/digest.ts';
-import type { ReadStatement } from '../ledger/jws.ts';
-import type {
-  Alarms,
-  BlobStore,
-  Clock,
-  Head,
-  LedgerStore,
-  OpenedConflict,
-  Signer,
-} from './ports.ts';
+import { type Evidence, encodeEvidence } from '../ledger/evidence.ts';
+import { payloadOf, type ReadStatement } from '../ledger/jws.ts';
+import type { OpenedConflict, Origin } from './conflict-record.ts';
+import { tamperingEvidence } from './gather-evidence.ts';
+import { keptStatement } from './kept-statements.ts';
+import type { Alarms, BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
 
 /**
  * Recording a disagreement, protocol section 7.
  *
  * 1. Keep the evidence by its digest.  A crash leaves bytes that nobody names.
- * 2. Sign the statement, and put it beside the head with its id in the open set, in one write: from
- *    that write on nothing is appended or stored here.  A crash before it leaves the registry as it
- *    was; the disagreement is found again with the next delivery.
+ * 2. Sign the statement, and put it beside the head with its id in the open set and its place in
+ *    the log of statements, in one write: from that write on nothing is appended or stored here,
+ *    and every peer is told.  A crash before it leaves the registry as it was; the disagreement is
+ *    found again with the next delivery.
  * 3. Raise the alarm.  A crash before it is made good by the metric of open conflicts.
+ *
+ * The same disagreement again is the same conflict. While a resolution is being tried it is a
+ * report of its own, for all to see that the attempt failed.
  */
 
 export interface ConflictPorts {
@@ -37,12 +42,23 @@ export interface Disagreement {
   readonly accused: CertificateId | 'open';
   /** What was expected and what was found. */
   readonly digests: readonly Digest[];
-  readonly evidence: Uint8Array;
+  readonly evidence: Evidence;
   /** For the log line: what was wrong, in words. */
   readonly detail: string;
 }
 
-const ATTEMPTS_MAX = 20;
+/** Something in this instance's own copy that is not what it was. */
+export function ownTampering(
+  { signer }: Pick<ConflictPorts, 'signer'>,
+  registryId: Head['registryId'],
+  sequence: number,
+  detail: string,
+): Disagreement {
+  const evidence = tamperingEvidence(registryId, sequence, detail);
+  const digests = [digestOf(encodeEvidence(evidence))];
+  const accused = signer.certificateId;
+  return { kind: 'local-tampering', accused, sequence, digests, evidence, detail };
+}
 
 /** Opens the conflict on the registry's head; the same one is opened once. Returns its id. */
 export async function reportConflict(
@@ -50,9 +66,11 @@ export async function reportConflict(
   registryId: Head['registryId'],
   disagreement: Disagreement,
 ): Promise<Digest> {
-  const { store, blobs, signer, clock } = ports;
-  const evidence = digestOf(disagreement.evidence);
-  await blobs.putEvidence(evidence, disagreement.evidence);
+  const { blobs, signer, clock } = ports;
+  const bytes = encodeEvidence(disagreement.evidence);
+  const evidence = digestOf(bytes);
+  await blobs.putEvidence(evidence, bytes);
+  const now = new Date(clock.now()).toISOString();
   const statement = conflictOf({
     registryId,
     signer: signer.certificateId,
@@ -61,41 +79,122 @@ export async function reportConflict(
     accused: disagreement.accused,
     digests: [...disagreement.digests],
     evidence: [evidence],
-    detectedAt: new Date(clock.now()).toISOString(),
+    detectedAt: now,
   });
   const conflictId = conflictIdOf(statement);
-  const conflict = {
-    registryId,
-    conflictId,
-    statement: signer.sign(statement),
-    recordedAt: new Date(clock.now()).toISOString(),
-  };
+  const conflict = { registryId, conflictId, statement: signer.sign(statement), recordedAt: now };
+  const opened = await open(ports, conflict, 'own', disagreement.detail);
+  if (opened === 'held') await reportAgain(ports, conflict, disagreement.detail);
+  return conflictId;
+}
+
+/**
+ * Puts a conflict into the open set and raises the alarm, whoever found it. `held`: it was recorded
+ * before, open or not.
+ */
+export async function open(
+  ports: Pick<ConflictPorts, 'store' | 'alarms'>,
+  conflict: OpenedConflict,
+  origin: Origin,
+  detail: string,
+): Promise<'opened' | 'held'> {
+  const { store, alarms } = ports;
+  const { registryId, conflictId } = conflict;
   let unknown = false;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const head = await store.head(registryId);
     if (head === undefined) throw new Error(`no head of registry ${registryId} to block`);
-    const outcome = await tryOpen(store, conflict, head);
-    unknown ||= outcome === 'unknown';
-    if (outcome === 'lost-race' || outcome === 'unknown') continue;
+    const outcome = await tryOpen(store, conflict, head, origin);
+    if (outcome === 'lost-race' || outcome === 'unknown') {
+      unknown ||= outcome === 'unknown';
+      continue;
+    }
     // Held after an unknown try: it was most likely this one that opened it, unheard.
-    if (outcome === 'opened' || unknown)
-      raiseOpened(ports.alarms, conflictId, registryId, disagreement);
-    return conflictId;
+    if (outcome === 'held' && !unknown) return 'held';
+    raiseOpened(alarms, conflict, detail);
+    return 'opened';
   }
   throw new Error(`the conflict ${conflictId} could not be recorded: the head keeps moving`);
 }
+
+const ATTEMPTS_MAX = 20;
 
 /** A rejected write is unknown: the next try finds out. */
 async function tryOpen(
   store: LedgerStore,
   conflict: OpenedConflict,
   head: Head,
+  origin: Origin,
 ): Promise<'opened' | 'held' | 'lost-race' | 'unknown'> {
   try {
-    return await store.openConflict(conflict, head);
+    return await store.openConflict(conflict, head, origin);
   } catch {
     return 'unknown';
   }
+}
+
+/**
+ * The same again. While a resolution is tried, the attempt has failed: that is told, once for each
+ * resolution. If it was resolved before, it is open again.
+ */
+async function reportAgain(
+  ports: ConflictPorts,
+  conflict: OpenedConflict,
+  detail: string,
+): Promise<void> {
+  const { registryId, conflictId, statement, recordedAt } = conflict;
+  const head = await ports.store.head(registryId);
+  const report = keptStatement('report', statement, { recordedAt });
+  if (head === undefined) return;
+  if (!head.openConflicts.includes(conflictId)) {
+    await reopen(ports, conflict, 'own', detail);
+    return;
+  }
+  const kept = await ports.store.kept(registryId);
+  const decided = kept.findLast(
+    ({ kind, digest }) => kind === 'resolution' && (head.decided ?? []).includes(digest),
+  );
+  if (decided === undefined || kept.some((each) => isOwnReportSince(each, conflict, decided)))
+    return;
+  await ports.store.keep(registryId, report, 'own');
+  raiseOpened(ports.alarms, conflict, `the resolution was tried, and failed: ${detail}`);
+}
+
+/** What was resolved has happened again: the same conflict, with a report of its own. */
+export async function reopen(
+  { store, alarms }: Pick<ConflictPorts, 'store' | 'alarms'>,
+  conflict: OpenedConflict,
+  origin: Origin,
+  detail: string,
+): Promise<void> {
+  const { registryId, conflictId, statement, recordedAt } = conflict;
+  const kept = keptStatement('report', statement, { recordedAt });
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const expected = await store.head(registryId);
+    if (expected === undefined || expected.openConflicts.includes(conflictId)) return;
+    const head = {
+      ...expected,
+      conflictsVersion: expected.conflictsVersion + 1,
+      openConflicts: [...expected.openConflicts, conflictId],
+    };
+    const written = await store
+      .settle({ registryId, expected, head, kept, origin })
+      .catch(() => 'unknown' as const);
+    if (written === 'settled') return raiseOpened(alarms, conflict, `again: ${detail}`);
+    if (written === 'held') return;
+  }
+  throw new Error(`the conflict ${conflictId} could not be recorded: the head keeps moving`);
+}
+
+function isOwnReportSince(
+  { kind, statement, recordedAt }: ReturnType<typeof keptStatement>,
+  conflict: OpenedConflict,
+  decided: { readonly recordedAt: string },
+): boolean {
+  if (kind !== 'report' || recordedAt < decided.recordedAt) return false;
+  const said = payloadOf(statement) as ConflictStatement;
+  const own = payloadOf(conflict.statement) as ConflictStatement;
+  return conflictIdOf(said) === conflict.conflictId && said.signer === own.signer;
 }
 
 /**
@@ -109,25 +208,78 @@ export async function reportRollback(
 ): Promise<Digest | undefined> {
   const { signer, sequence, digest } = statement;
   if (sequence <= head.sequence || !ports.signer.knownIds.includes(signer)) return undefined;
-  return reportConflict(ports, head.registryId, {
+  const detail = `this instance signed entry ${sequence}, but holds only ${head.sequence} entries`;
+  return reportRestored(ports, head, { sequence, digest, detail, checkpoint: compact });
+}
+
+/** The table is not the one that the head was written in: it was restored from a backup. */
+export async function reportTableChanged(ports: ConflictPorts, head: Head): Promise<Digest> {
+  const { sequence, digest, tableId } = head;
+  const detail =
+    `the head at entry ${sequence} was written in the table ${tableId}, this is another: it was ` +
+    'restored and may lack entries';
+  return reportRestored(ports, head, { sequence, digest, detail });
+}
+
+interface Restored {
+  readonly sequence: number;
+  readonly digest: Digest;
+  readonly detail: string;
+  readonly checkpoint?: ReadStatement<Checkpoint>['compact'];
+}
+
+/** One restoration is one conflict, however many checkpoints show it. */
+async function reportRestored(
+  ports: ConflictPorts,
+  head: Head,
+  { sequence, digest, detail, checkpoint }: Restored,
+): Promise<Digest> {
+  const known = await openOfKind(ports.store, head, 'lead-rollback');
+  if (known !== undefined) return known;
+  const { registryId } = head;
+  const at = { sequence: head.sequence, digest: head.digest };
+  return reportConflict(ports, registryId, {
     kind: 'lead-rollback',
     sequence,
     accused: ports.signer.certificateId,
     digests: [digest],
-    evidence: Buffer.from(compact),
-    detail: `this instance signed entry ${sequence}, but holds only ${head.sequence} entries`,
+    evidence: {
+      format: 'registry/evidence/v1',
+      kind: 'lead-rollback',
+      registryId,
+      sequence: sequence as Sequence,
+      head: at,
+      detail,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+    },
+    detail,
   });
+}
+
+async function openOfKind(
+  store: LedgerStore,
+  { registryId, openConflicts }: Head,
+  kind: ConflictKind,
+): Promise<Digest | undefined> {
+  if (openConflicts.length === 0) return undefined;
+  const conflicts = await store.conflicts(registryId);
+  return conflicts.find(
+    ({ conflictId, statement }) =>
+      openConflicts.includes(conflictId) &&
+      (payloadOf(statement) as ConflictStatement).kind === kind,
+  )?.conflictId;
 }
 
 function raiseOpened(
   alarms: Alarms,
-  conflictId: Digest,
-  registryId: string,
-  { kind, sequence, accused, digests, detail }: Disagreement,
+  { registryId, conflictId, statement }: OpenedConflict,
+  detail: string,
 ): void {
+  const { kind, sequence, accused, digests, signer } = payloadOf(statement) as ConflictStatement;
   const found = digests.at(-1) ?? '';
   const expected = digests.length > 1 ? (digests[0] ?? '') : '';
-  const facts = { conflictId, registryId, kind, sequence, accused, expected, found, detail };
+  const place = { conflictId, registryId, kind, sequence, accused, signer };
+  const facts = { ...place, expected, found, detail };
   alarms.raise('ConflictsOpened', facts);
   alarms.raise('OpenConflicts', facts);
 }

@@ -1,4 +1,4 @@
-import { backlinkSequences } from '../ledger/backlinks.ts';
+import { backlinkSequences, type Link } from '../ledger/backlinks.ts';
 import {
   type ChainHead,
   checkPlace,
@@ -11,7 +11,20 @@ import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import { linkTo } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
-import { rule, type StateKey, type StateView, stateKeysOf, viewAfter } from '../ledger/state.ts';
+import {
+  rule,
+  type StateChange,
+  type StateKey,
+  type StateView,
+  stateKeysOf,
+  viewAfter,
+} from '../ledger/state.ts';
+import {
+  changesWithoutEffect,
+  stateKeysOfVoided,
+  type VoidedEntry,
+} from '../ledger/superseding.ts';
+import { type Carrying, carriedBy, checkCarried, marksOf, replacedBy } from './carrying.ts';
 import { commitWrite, type StagedEntry } from './commit.ts';
 import type { JudgedCommit, JudgedEntry } from './judge-delivery.ts';
 import type { CommitWrite, Head, LedgerStore, StateRead } from './ports.ts';
@@ -55,12 +68,29 @@ export function commitsOfOneWrite(commits: readonly JudgedCommit[]): JudgedCommi
   return taken;
 }
 
-/** The state items that the rules need for these commits. */
-export function stateKeysOfCommits(commits: readonly JudgedCommit[]): StateKey[] {
-  const keys = commits.flatMap(({ entries }) =>
-    entries.flatMap(({ transaction }) => stateKeysOf(transaction.transaction)),
-  );
-  return [...new Set(keys)];
+/** The state items that the rules need for these commits, and for what they carry out. */
+function stateKeysOfCommits(commits: readonly JudgedCommit[], carrying: Carrying): StateKey[] {
+  const entries = commits.flatMap((commit) => commit.entries);
+  const keys = entries.flatMap(({ transaction }) => stateKeysOf(transaction.transaction));
+  if (carrying.resolutions.size === 0) return [...new Set(keys)];
+  const arriving = replacedAmong(entries, carrying);
+  const voided = [...carrying.replaced.values(), ...arriving.values()];
+  return [...new Set([...keys, ...stateKeysOfVoided(voided)])];
+}
+
+/** Of the entries those that a known resolution replaces or voids. */
+function replacedAmong(
+  entries: readonly JudgedEntry[],
+  { resolutions }: Carrying,
+): Map<number, VoidedEntry> {
+  const links = [...resolutions.values()].flatMap(replacedBy);
+  const found = new Map<number, VoidedEntry>();
+  for (const { read, transaction } of entries) {
+    const link = linkTo(read);
+    if (links.some((each) => sameLink(each, link)))
+      found.set(link.sequence, { link, transaction: transaction.transaction });
+  }
+  return found;
 }
 
 export interface OwnSide {
@@ -68,12 +98,21 @@ export interface OwnSide {
   readonly read: StateRead;
   readonly self: readonly CertificateId[];
   readonly tableId: string;
+  /** Of every resolution that is in force here, or that the delivery brings. */
+  readonly carrying: Carrying;
 }
 
 /** Checks consecutive commits that come next after the head, in order. */
 export function checkCommits(own: OwnSide, commits: readonly JudgedCommit[]): CommitCheck {
   const before = own.read.head;
-  let walk: Walk = { chain: before, view: (key) => own.read.items.get(key), staged: [] };
+  const arriving = replacedAmong(
+    commits.flatMap(({ entries }) => entries),
+    own.carrying,
+  );
+  const replaced = new Map([...own.carrying.replaced, ...arriving]);
+  const carrying = { ...own.carrying, replaced };
+  const view = (key: StateKey) => own.read.items.get(key);
+  let walk: Walk = { chain: before, view, staged: [], carrying };
   for (const commit of commits) {
     const checked = checkCommit(walk, commit);
     if (checked.outcome !== 'walked') return checked;
@@ -82,7 +121,9 @@ export function checkCommits(own: OwnSide, commits: readonly JudgedCommit[]): Co
   const checkpoint = commits.at(-1)?.checkpoint.compact;
   if (checkpoint === undefined) throw new Error('no commits to check');
   const { registryId, self, tableId } = own;
-  const write = commitWrite({ registryId, before, self, tableId }, walk.staged, checkpoint);
+  const { resolutions } = carrying;
+  const context = { registryId, before, self, tableId, resolutions };
+  const write = commitWrite(context, walk.staged, checkpoint);
   return { outcome: 'fits', write };
 }
 
@@ -91,6 +132,7 @@ interface Walk {
   readonly chain: ChainHead | undefined;
   readonly view: StateView;
   readonly staged: readonly StagedEntry[];
+  readonly carrying: Carrying;
 }
 
 function checkCommit(
@@ -112,9 +154,15 @@ function checkCommit(
     } as const;
     return { ...objection, outcome: 'disagrees', lead };
   }
+  const uncarried = flawOfCarried(walk, commit, lead);
+  if (uncarried !== undefined) return uncarried;
+  const replaceable = carriedBy(walk.carrying, namedBy(commit)).flatMap(({ statement }) =>
+    replacedBy(statement),
+  );
   for (const [index, judged] of commit.entries.entries()) {
     const last = index === commit.entries.length - 1;
-    const checked = checkEntry(chain, view, judged, last);
+    const at = { chain, view, carrying: walk.carrying, replaceable, first: index === 0, last };
+    const checked = checkEntry(at, judged);
     if (checked.outcome === 'disagrees') return { ...checked, lead };
     staged.push({
       ...judged,
@@ -124,7 +172,42 @@ function checkCommit(
     view = viewAfter(view, checked.changes);
     chain = extendHead(chain, judged.read, judged.transaction.transaction);
   }
-  return { outcome: 'walked', chain, view, staged };
+  return { outcome: 'walked', chain, view, staged, carrying: walk.carrying };
+}
+
+/** The resolutions that a commit names: with its first entry, all decided since the one before. */
+export function namedBy({ entries }: JudgedCommit): readonly Digest[] {
+  return entries[0]?.read.entry.resolves ?? [];
+}
+
+/** Whether what the commit names is known, is its lead's, and is carried out by it. */
+function flawOfCarried(
+  { chain, carrying }: Walk,
+  commit: JudgedCommit,
+  lead: CertificateId,
+): Exclude<CommitCheck, { outcome: 'fits' }> | undefined {
+  const named = namedBy(commit);
+  const [first] = commit.entries;
+  if (named.length === 0 || first === undefined) return undefined;
+  const { sequence } = first.read.entry;
+  const malformed = (code: 'RESOLVES_UNKNOWN' | 'LEAD_DIFFERS', detail: string) =>
+    ({ outcome: 'malformed', refused: refuse(code, detail) }) as const;
+  // Whoever delivers has to bring what the entries name: that it is missing accuses nobody.
+  const unknown = named.find((digest) => !carrying.resolutions.has(digest));
+  if (unknown !== undefined || chain === undefined)
+    return malformed(
+      'RESOLVES_UNKNOWN',
+      `entry ${sequence} names the resolution ${unknown}, which has not been brought`,
+    );
+  const foreign = named.find((digest) => carrying.resolutions.get(digest)?.signer !== lead);
+  if (foreign !== undefined)
+    return malformed('LEAD_DIFFERS', `the resolution ${foreign} is not of the lead ${lead}`);
+  const { peers } = chain.configuration;
+  const transactions = commit.entries.map(({ transaction }) => transaction.transaction);
+  const refused = checkCarried(carrying, named, { peers, transactions });
+  if (refused === undefined) return undefined;
+  const digests = [first.read.digest];
+  return { outcome: 'disagrees', kind: 'invalid-transaction', lead, sequence, digests, refused };
 }
 
 function firstLead(commit: JudgedCommit): CertificateId {
@@ -145,14 +228,21 @@ type EntryCheck =
   | { readonly outcome: 'fits'; readonly changes: StagedEntry['changes'] }
   | ({ readonly outcome: 'disagrees' } & Objection);
 
-function checkEntry(
-  chain: ChainHead | undefined,
-  view: StateView,
-  judged: JudgedEntry,
-  lastOfCommit: boolean,
-): EntryCheck {
+/** Where in the walk an entry stands. */
+interface EntryPlace {
+  readonly chain: ChainHead | undefined;
+  readonly view: StateView;
+  readonly carrying: Carrying;
+  readonly replaceable: readonly Link[];
+  /** Of its commit. */
+  readonly first: boolean;
+  readonly last: boolean;
+}
+
+function checkEntry(place: EntryPlace, judged: JudgedEntry): EntryCheck {
+  const { chain, carrying } = place;
   const { read, transaction } = judged;
-  const { sequence, resolves, subject } = read.entry;
+  const { sequence, resolves } = read.entry;
   const invalid = (refused: Refused): EntryCheck => ({
     outcome: 'disagrees',
     kind: 'invalid-transaction',
@@ -163,21 +253,44 @@ function checkEntry(
   });
   const misplaced = checkPlace(chain, read, transaction.transaction, transaction.digest);
   if (misplaced !== undefined) return forked(chain, read.entry, misplaced) ?? invalid(misplaced);
-  const ruling = rule(chain, view, transaction.transaction, transaction.digest);
-  if (ruling.outcome === 'refused') return invalid(ruling);
-  if (!sameLink(subject, ruling.subject))
+  if (resolves.length > 0 && !place.first)
     return invalid(
-      refuse('SUBJECT_LINK_WRONG', `entry ${sequence} does not link to what it is about`),
+      refuse('RESOLVES_UNKNOWN', `entry ${sequence} names resolutions inside a commit`),
     );
-  if (resolves.length > 0)
-    return invalid(
-      refuse('RESOLVES_UNKNOWN', `entry ${sequence} names resolutions that nobody has sent`),
-    );
-  if (!lastOfCommit && chain !== undefined && handsOver(chain, transaction.transaction))
+  if (!place.last && chain !== undefined && handsOver(chain, transaction.transaction))
     return invalid(
       refuse('COMMIT_NOT_ENDED', `entry ${sequence} hands the lead over inside a commit`),
     );
-  return { outcome: 'fits', changes: ruling.changesAt(linkTo(read)) };
+  const entry = linkTo(read);
+  const marks = resolves.length === 0 ? [] : marksOf(carrying, place.view, { entry, resolves });
+  const ruled = ruledChanges(place, marks, judged);
+  if (ruled.outcome === 'fits') return ruled;
+  const voided = carrying.replaced.get(sequence);
+  if (!sameLink(voided?.link, entry) || !mayStand(ruled)) return invalid(ruled);
+  // It stands, and changes nothing: a resolution that people decided names it (section 3).
+  const item = { transactionDigest: transaction.digest, sequence };
+  const used = changesWithoutEffect(transaction.transaction, item);
+  return { outcome: 'fits', changes: [...marks, ...used] };
+}
+
+/** What cannot be stored even then: entry 1 is no other, and an id is one item. */
+function mayStand({ code }: Refused): boolean {
+  return code !== 'TRANSACTION_ID_REUSED' && code !== 'NOT_FIRST_ENTRY';
+}
+
+/** The rules of section 3, once the entry has marked what the resolutions that it names replace. */
+function ruledChanges(
+  { chain, view, replaceable }: EntryPlace,
+  marks: readonly StateChange[],
+  { read, transaction }: JudgedEntry,
+): { readonly outcome: 'fits'; readonly changes: StagedEntry['changes'] } | Refused {
+  const { sequence, subject } = read.entry;
+  const marked = marks.length === 0 ? view : viewAfter(view, marks);
+  const ruling = rule(chain, marked, transaction.transaction, transaction.digest, replaceable);
+  if (ruling.outcome === 'refused') return ruling;
+  if (!sameLink(subject, ruling.subject))
+    return refuse('SUBJECT_LINK_WRONG', `entry ${sequence} does not link to what it is about`);
+  return { outcome: 'fits', changes: [...marks, ...ruling.changesAt(linkTo(read))] };
 }
 
 /** Right places, other digests: an entry of another chain of the same lead. */
@@ -208,8 +321,9 @@ export function readOwnSide(
   store: LedgerStore,
   registryId: Head['registryId'],
   commits: readonly JudgedCommit[],
+  carrying: Carrying,
 ): Promise<StateRead> {
-  return store.read(registryId, stateKeysOfCommits(commits));
+  return store.read(registryId, stateKeysOfCommits(commits, carrying));
 }
 
 /**
@@ -221,9 +335,10 @@ export async function readSettled(
   store: LedgerStore,
   registryId: Head['registryId'],
   commits: readonly JudgedCommit[],
+  carrying: Carrying,
 ): Promise<StateRead | undefined> {
   const before = await store.head(registryId);
-  const read = await readOwnSide(store, registryId, commits);
+  const read = await readOwnSide(store, registryId, commits, carrying);
   const after = await store.head(registryId);
   const same = [read.head, after].every(
     (head) =>

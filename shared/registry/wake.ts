@@ -2,7 +2,9 @@ import { leadOf } from '../ledger/chain.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { limits } from '../ledger/limits.ts';
 import { owedThrough } from './commit.ts';
+import { conclude } from './conclude.ts';
 import { isParked } from './confirm.ts';
+import { measureLags } from './lag.ts';
 import type {
   Alarms,
   Clock,
@@ -11,6 +13,7 @@ import type {
   LedgerStore,
   Outbox,
   Progress,
+  Random,
   Signer,
 } from './ports.ts';
 
@@ -30,14 +33,34 @@ export interface WakePorts {
 }
 
 /**
- * Pokes whatever of one registry is due now; its head. `occasion` separates pokes of different
- * sweeps.
+ * A peer that was parked and has spoken is tried again at once, instead of when its time comes; so
+ * is one whose copy begins anew.
  */
+export async function callAgain(
+  { store, outbox, clock, random }: Omit<WakePorts, 'alarms'> & { readonly random: Random },
+  registryId: RegistryId,
+  peer: CertificateId,
+): Promise<void> {
+  const cursor = await store.cursor(registryId, peer);
+  if (cursor === undefined) return;
+  if (!isParked(cursor, clock.now()) && cursor.deliveredThrough !== undefined) return;
+  const { nextAttemptAt: _nextAttemptAt, ...due } = cursor;
+  await store.putCursor(due);
+  await outbox.pokeDelivery(registryId, peer, `spoke:${random.uuid()}`);
+}
+
+/** What was read of a registry on the way. */
+export interface Woken {
+  readonly head: Head;
+  readonly cursors: readonly Cursor[];
+}
+
+/** Pokes whatever of one registry is due now. `occasion` separates pokes of different sweeps. */
 export async function wake(
   { store, outbox, signer, clock }: WakePorts,
   registryId: RegistryId,
   occasion: string,
-): Promise<Head | undefined> {
+): Promise<Woken | undefined> {
   const head = await store.head(registryId);
   if (head === undefined) return undefined;
   const [cursors, log, progress] = await Promise.all([
@@ -46,35 +69,44 @@ export async function wake(
     store.progress(registryId),
   ]);
   const now = clock.now();
-  const token = `${head.sequence}:${log}:${occasion}`;
+  const token = `${head.copy}:${head.sequence}:${log}:${occasion}`;
   const byPeer = new Map(cursors.map((cursor) => [cursor.peer, cursor]));
-  for (const peer of addressees(head, signer.knownIds))
-    if (isDue([head, log], signer.knownIds, byPeer.get(peer) ?? { peer }))
-      if (!isParked(byPeer.get(peer), now)) await outbox.pokeDelivery(registryId, peer, token);
-  if (hasToVerify(head, progress, signer.knownIds) && !isParked(progress, now))
+  const due = addressees(head, signer.knownIds).filter(
+    (peer) =>
+      !isParked(byPeer.get(peer), now) &&
+      isDue([head, log], signer.knownIds, byPeer.get(peer) ?? { peer }),
+  );
+  for (const peer of due) await outbox.pokeDelivery(registryId, peer, token);
+  const verify = head.filling !== undefined || hasToVerify(head, progress, signer.knownIds);
+  if (verify && !isParked(progress, now))
     await outbox.pokeFetch(registryId, `${token}:${progress?.verifiedThrough ?? 0}`);
-  return head;
+  return { head, cursors };
 }
 
 /**
- * All registries of the instance, one after the other, and the alarm for each that is stopped by a
- * conflict: it goes on until people have resolved it. What fails for one registry does not keep the
- * others from being woken; it is thrown at the end.
+ * All registries of the instance, one after the other, with the alarm for each that is stopped by a
+ * conflict, until people have resolved it, and with how far its peers are behind. A lag of 0 is
+ * measured where nobody is, so that its alarm sees that it is over. What fails for one registry does
+ * not keep the others from being woken; it is thrown at the end.
  */
 export async function wakeAll(ports: WakePorts, occasion: string): Promise<number> {
   const errors: Error[] = [];
+  let behind = 0;
   let count = 0;
   let after: RegistryId | undefined;
   do {
     const page = await ports.store.registries(after, limits.pageMax);
     for (const registryId of page) {
-      const error = await sweepOne(ports, registryId, occasion);
-      if (error !== undefined) errors.push(error);
+      const swept = await sweepOne(ports, registryId, occasion);
+      if (swept instanceof Error) errors.push(swept);
+      else if (swept === 'behind') behind += 1;
     }
     count += page.length;
     after = page.at(-1);
   } while (after !== undefined);
   const [first] = errors;
+  if (first === undefined && behind === 0)
+    ports.alarms.measure('PeerLagSeconds', 0, { registries: count });
   if (first === undefined) return count;
   throw new AggregateError(
     errors,
@@ -86,13 +118,16 @@ async function sweepOne(
   ports: WakePorts,
   registryId: RegistryId,
   occasion: string,
-): Promise<Error | undefined> {
+): Promise<'in-step' | 'behind' | Error> {
   try {
-    const head = await wake(ports, registryId, occasion);
-    const open = head?.openConflicts ?? [];
+    const woken = await wake(ports, registryId, occasion);
+    if (woken === undefined) return 'in-step';
+    const { openConflicts: all, decided = [] } = woken.head;
+    const closed = all.length > 0 && decided.length > 0 ? await conclude(ports, registryId) : [];
+    const open = all.filter((conflictId) => !closed.includes(conflictId));
     if (open.length > 0)
       ports.alarms.raise('OpenConflicts', { registryId, open: open.length, first: open[0] ?? '' });
-    return undefined;
+    return await measureLags(ports, woken.head, woken.cursors);
   } catch (error) {
     return error instanceof Error ? error : new Error('unknown');
   }

@@ -8,12 +8,24 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { DynamoLedgerStore } from '../../shared/adapters/aws/dynamo-ledger-store.ts';
-import { fanOutPrefixes } from '../../shared/config.ts';
+import { fanOutPrefixes, publishPrefixes } from '../../shared/config.ts';
+import type { RegistryId } from '../../shared/ledger/digest.ts';
 import { documentKey, transactionKey } from '../../shared/ledger/state.ts';
+import type { KeptStatement, Settlement } from '../../shared/registry/conflict-record.ts';
 import { documentsList, positionAt } from '../../shared/registry/lists.ts';
+import type { Head, LedgerStore } from '../../shared/registry/ports.ts';
+import { StoredDamage } from '../../shared/registry/stored-damage.ts';
 import { type DynamoDbLocal, startDynamoDbLocal } from '../dynamo-db-local.ts';
-import { ledgerIn, ledgerStoreContract } from './ledger-store.contract.ts';
-import { confirmationBy, conflictIn, mirror, uploadDraft } from './ledger-store-builders.ts';
+import { ledgerStoreContract } from './ledger-store.contract.ts';
+import {
+  confirmationBy,
+  conflictIn,
+  ledgerIn,
+  mirror,
+  setAsideIn,
+  testPeer,
+  uploadDraft,
+} from './ledger-store-builders.ts';
 
 // Another process may have the processor.
 vi.setConfig({ testTimeout: 30_000 });
@@ -136,6 +148,26 @@ const answering =
 const conflict = answering(cancelled('TransactionConflict', 'None'));
 
 ledgerStoreContract('DynamoDB', async () => (await newBench()).store);
+
+/** A head with its version raised, for the statement. */
+function settlementOf(head: Head, kept: KeptStatement): Settlement {
+  const { registryId, conflictsVersion } = head;
+  const next = { ...head, conflictsVersion: conflictsVersion + 1 };
+  return { registryId, expected: head, head: next, kept, origin: 'own' };
+}
+
+/** A confirmation by somebody new. */
+function other(registryId: RegistryId) {
+  return confirmationBy(testPeer(), registryId, 1);
+}
+
+/** The keys of the items in a write, in their order. */
+function keysOfWrite(request: WireRequest | undefined): Record<string, { S: string }>[] {
+  const { TransactItems } = JSON.parse(request?.body ?? '');
+  return TransactItems.map(({ Put, Update }: Record<string, Record<string, unknown>>) => {
+    return Put?.['Item'] ?? Update?.['Key'];
+  });
+}
 
 describe('a commit in DynamoDB', () => {
   test('of 24 uploads is one write of at most 100 items', async () => {
@@ -297,11 +329,154 @@ describe('statements in DynamoDB', () => {
     const opened = conflictIn(ledger.registryId, 1);
 
     intercept(onWrites(...Array.from({ length: 100 }, () => conflict)));
-    expect(await store.openConflict(opened, ledger.head)).toBe('lost-race');
+    expect(await store.openConflict(opened, ledger.head, 'received')).toBe('lost-race');
     expect(waits.length).toBeGreaterThan(1);
 
     intercept(onWrites(conflict));
-    expect(await store.openConflict(opened, ledger.head)).toBe('opened');
+    expect(await store.openConflict(opened, ledger.head, 'received')).toBe('opened');
+  });
+
+  test('an own statement whose place in the log is taken meanwhile gets the next one', async () => {
+    const { store, intercept } = await newBench();
+    const ledger = await ledgerIn(store);
+    const { registryId } = ledger;
+    const ahead: Wire = async (_, send) => {
+      await store.putConfirmation(registryId, other(registryId), 'own');
+      return send();
+    };
+    const opened = conflictIn(registryId, 1);
+    const [settled, kept] = [setAsideIn(registryId, 1), setAsideIn(registryId, 2)];
+
+    intercept(onWrites(ahead));
+    expect(await store.openConflict(opened, ledger.head, 'own')).toBe('opened');
+    const head = (await store.head(registryId)) ?? ledger.head;
+    intercept(onWrites(ahead));
+    expect(await store.settle(settlementOf(head, settled))).toBe('settled');
+    intercept(onWrites(ahead));
+    expect(await store.keep(registryId, kept, 'own')).toBe('kept');
+
+    const log = await store.statementsAfter(registryId, 0, 10);
+    expect(log.map(({ index }) => index)).toEqual([1, 2, 3, 4, 5, 6]);
+    const own = [opened, settled, kept].map(({ statement }) => statement);
+    expect([1, 3, 5].map((at) => log[at]?.statement)).toEqual(own);
+  });
+
+  test('a head that moved is a lost race also where the log has grown', async () => {
+    const { store, intercept, waits } = await newBench();
+    const ledger = await ledgerIn(store);
+    const { registryId, head } = ledger;
+    await store.commit(ledger.uploads(1));
+    const grows: Wire = async (_, send) => {
+      await store.putConfirmation(registryId, other(registryId), 'own');
+      return send();
+    };
+
+    intercept(onWrites(grows));
+    const settled = await store.settle(settlementOf(head, setAsideIn(registryId, 1)));
+    intercept(onWrites(grows));
+    const opened = await store.openConflict(conflictIn(registryId, 1), head, 'own');
+
+    expect([settled, opened]).toEqual(['lost-race', 'lost-race']);
+    expect(waits).toEqual([]);
+    expect(await store.statementsHead(registryId)).toBe(2);
+  });
+
+  test('a log that grows before every try is an error that says so, and nothing is written', async () => {
+    const { store, intercept, waits } = await newBench();
+    const { registryId, head } = await ledgerIn(store);
+    const [kept, opened] = [setAsideIn(registryId, 1), conflictIn(registryId, 1)];
+    const logMoved = answering(cancelled('None', 'None', 'None', 'ConditionalCheckFailed'));
+    const keepMoved = answering(cancelled('None', 'ConditionalCheckFailed', 'None'));
+    const busy = (what: string) => `is busy: the ${what} was not written; try again`;
+
+    intercept(onWrites(...Array.from({ length: 8 }, () => logMoved)));
+    await expect(store.openConflict(opened, head, 'own')).rejects.toThrow(
+      busy(`conflict ${opened.conflictId}`),
+    );
+    expect(waits).toHaveLength(7);
+    intercept(onWrites(...Array.from({ length: 8 }, () => logMoved)));
+    await expect(store.settle(settlementOf(head, kept))).rejects.toThrow(
+      busy(`set-aside ${kept.digest}`),
+    );
+    intercept(onWrites(...Array.from({ length: 8 }, () => keepMoved)));
+    await expect(store.keep(registryId, kept, 'own')).rejects.toThrow(
+      busy(`set-aside ${kept.digest}`),
+    );
+
+    expect(await store.head(registryId)).toEqual(head);
+    expect(await store.kept(registryId)).toEqual([]);
+    expect(await store.conflicts(registryId)).toEqual([]);
+    expect(await store.statementsHead(registryId)).toBe(0);
+  });
+
+  test('a settlement that meets other writers is tried again, and then has lost the race', async () => {
+    const { store, intercept } = await newBench();
+    const { registryId, head } = await ledgerIn(store);
+    const settlement = settlementOf(head, setAsideIn(registryId, 1));
+
+    intercept(onWrites(...Array.from({ length: 100 }, () => conflict)));
+    expect(await store.settle(settlement)).toBe('lost-race');
+    intercept(onWrites(conflict, conflict));
+    expect(await store.settle(settlement)).toBe('settled');
+  });
+
+  test('a copy that begins while the log grows is busy, and stored when it is tried again', async () => {
+    const { store, intercept } = await newBench();
+    const ledger = await ledgerIn(store);
+    const { registryId } = ledger;
+    const write = ledger.beginning(setAsideIn(registryId, 1));
+    intercept(
+      onWrites(async (_, send) => {
+        await store.putConfirmation(registryId, other(registryId), 'own');
+        return send();
+      }),
+    );
+
+    expect(await store.commit(write)).toEqual({ outcome: 'busy' });
+    expect(await store.head(registryId)).toEqual(ledger.head);
+    expect(await store.commit(write)).toEqual({ outcome: 'stored' });
+    expect(await store.statementsHead(registryId)).toBe(2);
+  });
+
+  test('head, statement and log are one write, and the statement lies where no event is made', async () => {
+    const { store, requests } = await newBench();
+    const { registryId, head } = await ledgerIn(store);
+    const kept = setAsideIn(registryId, 1);
+    requests.length = 0;
+
+    await store.settle(settlementOf(head, kept));
+
+    expect(requests.map(({ operation }) => operation)).toEqual(['GetItem', 'TransactWriteItems']);
+    const places = keysOfWrite(requests.at(-1)).map(({ pk, sk }) => `${pk?.S} ${sk?.S}`);
+    expect(places).toEqual([
+      `STATEMENT#${registryId} set-aside#${kept.digest}`,
+      `HEAD#${registryId} HEAD`,
+      `LOG#${registryId} 0000000000000001`,
+      `LOGHEAD#${registryId} LOGHEAD`,
+    ]);
+    const told = places.filter((place) => publishPrefixes.some((each) => place.startsWith(each)));
+    expect(told).toEqual([]);
+  });
+
+  test('a confirmation that was stored before there were copies is one of the first copy', async () => {
+    const { store, client, tableName } = await newBench();
+    const { registryId } = await ledgerIn(store);
+    const { copy: _, ...stored } = confirmationBy(mirror, registryId, 1);
+    const Item = {
+      pk: { S: `CONFIRMATION#${registryId}#${mirror.id}` },
+      sk: { S: '0000000000000001' },
+      value: { S: JSON.stringify(stored) },
+    };
+    await client.send(new PutItemCommand({ TableName: tableName, Item }));
+    const first = { ...stored, copy: 1 };
+
+    expect(await store.firstConfirmationCovering(registryId, mirror.id, 1)).toEqual(first);
+    expect(await store.newestConfirmation(registryId, mirror.id)).toEqual(first);
+    expect(await store.confirmations(registryId, mirror.id, 1, 10)).toEqual([first]);
+    expect(await store.putConfirmation(registryId, first, 'own')).toBe('held');
+    const second = confirmationBy(mirror, registryId, 1, { copy: 2 });
+    expect(await store.putConfirmation(registryId, second, 'own')).toBe('stored');
+    expect(await store.confirmations(registryId, mirror.id, 1, 10)).toEqual([first, second]);
   });
 
   test('the log wakes the fan-out by the key of its head', async () => {
@@ -374,6 +549,7 @@ describe('reads in DynamoDB', () => {
     const read = store.list(list, undefined, 10);
 
     await expect(read).rejects.toThrow('the item FORGED#1 STATE is listed but no state item');
+    await expect(read).rejects.toBeInstanceOf(StoredDamage);
   });
 
   test('keys that DynamoDB leaves unprocessed are asked for again', async () => {
@@ -412,6 +588,31 @@ describe('reads in DynamoDB', () => {
 
     await expect(read).rejects.toThrow(
       `registry ${ledger.registryId}: the transaction of entry 2 is gone`,
+    );
+    await expect(read).rejects.toBeInstanceOf(StoredDamage);
+  });
+
+  test.each<readonly [string, string, (store: LedgerStore, id: RegistryId) => Promise<unknown>]>([
+    ['HEAD#', 'value', (store, id) => store.head(id)],
+    ['LOGHEAD#', 'index', (store, id) => store.statementsHead(id)],
+    ['CONFLICT#', 'value', (store, id) => store.conflicts(id)],
+    ['STATEMENT#', 'value', (store, id) => store.kept(id)],
+    ['TRANSACTION#', 'redaction', (store, id) => store.entriesAt(id, 1, [1])],
+  ])('an item %s… whose %s is cut off is damage, and named', async (prefix, attribute, read) => {
+    const { store, client, tableName: TableName } = await newBench();
+    const { registryId, head } = await ledgerIn(store);
+    await store.openConflict(conflictIn(registryId, 1), head, 'own');
+    await store.keep(registryId, setAsideIn(registryId, 1), 'own');
+    const { Items = [] } = await client.send(new ScanCommand({ TableName }));
+    const item = Items.find((each) => each['pk']?.S?.startsWith(`${prefix}${registryId}`));
+    const Item = { ...item, [attribute]: { S: '{"cut off' } };
+    await client.send(new PutItemCommand({ TableName, Item }));
+
+    const outcome = read(store, registryId);
+
+    await expect(outcome).rejects.toBeInstanceOf(StoredDamage);
+    await expect(outcome).rejects.toThrow(
+      new RegExp(`^the item ${prefix}${registryId}.* has no proper attribute "${attribute}"`),
     );
   });
 

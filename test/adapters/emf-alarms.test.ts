@@ -36,6 +36,31 @@ describe('alarms as embedded metrics', () => {
     ]);
   });
 
+  test.each([
+    ['PeerLagEntries', 'Count', 17],
+    ['PeerLagSeconds', 'Seconds', 0],
+  ] as const)('a measured value is one line: %s in %s', (measure, unit, value) => {
+    const { lines, write } = written();
+    const alarms = new EmfAlarms({ instanceName: 'client', clock, write });
+
+    alarms.measure(measure, value, { peer: 'abc', state: 'stalled' });
+
+    const [line, ...others] = lines.map((text) => JSON.parse(text));
+    expect(others).toEqual([]);
+    expect(line).toMatchObject({
+      Instance: 'client',
+      [measure]: value,
+      facts: { peer: 'abc', state: 'stalled' },
+    });
+    expect(line['_aws'].CloudWatchMetrics).toEqual([
+      {
+        Namespace: 'Registry',
+        Dimensions: [['Instance']],
+        Metrics: [{ Name: measure, Unit: unit }],
+      },
+    ]);
+  });
+
   test('no fact can pass for the metric or the dimension', () => {
     const { lines, write } = written();
     const alarms = new EmfAlarms({ instanceName: 'client', clock, write });
@@ -45,14 +70,14 @@ describe('alarms as embedded metrics', () => {
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({ Instance: 'client', ClockSkew: 1 });
   });
 
-  test('raising never throws', () => {
+  test('raising and measuring never throw', () => {
     const write = () => {
       throw new Error('the pipe is closed');
     };
 
-    expect(() =>
-      new EmfAlarms({ instanceName: 'client', write }).raise('ClockSkew', {}),
-    ).not.toThrow();
+    const alarms = new EmfAlarms({ instanceName: 'client', write });
+    expect(() => alarms.raise('ClockSkew', {})).not.toThrow();
+    expect(() => alarms.measure('PeerLagSeconds', 1, {})).not.toThrow();
   });
 
   test('the recording alarms keep what was raised, in order', () => {
@@ -60,8 +85,12 @@ describe('alarms as embedded metrics', () => {
 
     alarms.raise('ClockSkew', { seconds: 400 });
     alarms.raise('OpenConflicts', {});
+    alarms.measure('PeerLagSeconds', 3, { registries: 1 });
 
     expect(alarms.signals).toEqual(['ClockSkew', 'OpenConflicts']);
+    expect(alarms.measured).toEqual([
+      { measure: 'PeerLagSeconds', value: 3, facts: { registries: 1 } },
+    ]);
     expect(alarms.raised[0]).toEqual({ signal: 'ClockSkew', facts: { seconds: 400 } });
   });
 });

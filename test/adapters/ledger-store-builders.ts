@@ -1,5 +1,6 @@
 /** Commits as the rules make them, signed with a real P-256 key, for tests of stores. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { encodeCanonical } from '../../shared/ledger/canonical.ts';
 import { certificateIdOfJwk } from '../../shared/ledger/certificate.ts';
 import { type ChainHead, extendHead, nextEntry } from '../../shared/ledger/chain.ts';
 import { checkpointOf } from '../../shared/ledger/checkpoint.ts';
@@ -19,6 +20,7 @@ import {
   type Statement,
   signStatement,
 } from '../../shared/ledger/jws.ts';
+import type { SetAside } from '../../shared/ledger/resolution.ts';
 import {
   mergeChanges,
   type RequestItem,
@@ -28,11 +30,12 @@ import {
   type StateKey,
 } from '../../shared/ledger/state.ts';
 import { type Draft, encodeTransaction, readTransaction } from '../../shared/ledger/transaction.ts';
+import type { KeptStatement, OpenedConflict } from '../../shared/registry/conflict-record.ts';
 import type {
   CommitWrite,
   Confirmation,
   Head,
-  OpenedConflict,
+  LedgerStore,
   StoredEntry,
 } from '../../shared/registry/ports.ts';
 
@@ -86,6 +89,7 @@ function proposalOf(draft: Draft) {
  */
 export class TestLedger {
   #head: Head | undefined;
+  readonly #writes: CommitWrite[] = [];
   readonly #state = new Map<StateKey, StateItem>();
   readonly #tableId: string;
 
@@ -192,8 +196,38 @@ export class TestLedger {
     return { chain, entries, changes };
   }
 
+  /**
+   * Its first commit once more, as the beginning of the next copy. `again` then makes the others,
+   * and `commit` new ones.
+   */
+  beginning(kept?: KeptStatement): CommitWrite {
+    const { digest, conflictsVersion, openConflicts, copy } = this.head;
+    const write = this.again(0);
+    const raised = { conflictsVersion: conflictsVersion + 1, openConflicts, copy: copy + 1 };
+    return {
+      ...write,
+      expected: { digest, conflictsVersion },
+      head: { ...write.head, ...raised },
+      ...(kept === undefined ? {} : { kept }),
+    };
+  }
+
+  /** A stored commit, counted from 0, once more on top of the head. */
+  again(index: number): CommitWrite {
+    const write = this.#writes[index];
+    if (write === undefined) throw new Error(`the test stored no commit ${index}`);
+    const { digest, conflictsVersion, openConflicts, copy } = this.head;
+    return {
+      ...write,
+      expected: { digest, conflictsVersion },
+      head: { ...write.head, conflictsVersion, openConflicts, copy },
+    };
+  }
+
   /** The commit is in the store: the next one comes on top of it. */
   stored(write: CommitWrite): this {
+    if (this.#head !== undefined && write.head.copy > this.#head.copy) this.#state.clear();
+    this.#writes.push(write);
     this.#head = write.head;
     for (const { key, after } of write.changes) this.#state.set(key, after);
     return this;
@@ -222,16 +256,18 @@ export function confirmationBy(
   signer: TestPeer,
   registryId: RegistryId,
   sequence: number,
-  digest: Digest = digestOf(`entry ${sequence}`),
+  { digest = digestOf(`entry ${sequence}`), copy = 1 }: { digest?: Digest; copy?: number } = {},
 ): Confirmation {
-  const place = { registryId, sequence: sequence as Sequence, digest, copy: 1 };
+  const place = { registryId, sequence: sequence as Sequence, digest };
+  const stated = { ...place, copy, signer: signer.id, confirmedAt: NOW };
   return {
     signer: signer.id,
     sequence: place.sequence,
     digest,
+    copy,
     confirmedAt: NOW,
-    statement: signer.sign(confirmationOf({ ...place, signer: signer.id, confirmedAt: NOW })),
-    checkpoint: lead.sign(checkpointOf({ ...place, signer: lead.id, issuedAt: NOW })),
+    statement: signer.sign(confirmationOf(stated)),
+    checkpoint: lead.sign(checkpointOf({ ...place, copy: 1, signer: lead.id, issuedAt: NOW })),
     receivedAt: NOW,
   };
 }
@@ -253,4 +289,50 @@ export function conflictIn(registryId: RegistryId, sequence: number): OpenedConf
     statement: mirror.sign(conflict),
     recordedAt: NOW,
   };
+}
+
+/** A set-aside that an operator decided; `from` tells one from another. */
+export function setAsideIn(
+  registryId: RegistryId,
+  from: number,
+  recordedAt = NOW,
+): Required<KeptStatement> {
+  const operator = testPeer();
+  const payload: SetAside = {
+    format: 'registry/set-aside/v1',
+    registryId,
+    signer: mirror.id,
+    decidedBy: operator.id,
+    reason: 'Die Festplatte war beschädigt',
+    conflicts: [digestOf('conflict')],
+    copy: 2,
+    from: from as Sequence,
+  };
+  return {
+    kind: 'set-aside',
+    digest: digestOf(encodeCanonical(payload)),
+    statement: mirror.sign(payload),
+    decision: operator.sign(payload),
+    recordedAt,
+  };
+}
+
+/** Stores the commit, which must succeed. */
+export async function put(
+  store: LedgerStore,
+  ledger: TestLedger,
+  write: CommitWrite,
+): Promise<void> {
+  const { outcome } = await store.commit(write);
+  if (outcome !== 'stored') throw new Error(`the store answers ${outcome}`);
+  ledger.stored(write);
+}
+
+/** A ledger of entry 1 and as many uploads. */
+export async function ledgerIn(store: LedgerStore, uploads = 0): Promise<TestLedger> {
+  const ledger = new TestLedger();
+  await put(store, ledger, ledger.creation());
+  for (let left = uploads; left > 0; left -= 24)
+    await put(store, ledger, ledger.uploads(Math.min(left, 24)));
+  return ledger;
 }

@@ -26,30 +26,18 @@ import {
   confirmationBy,
   conflictIn,
   lead,
+  ledgerIn,
   mirror,
   NOW,
+  put,
   requestItem,
   TestLedger,
   testPeer,
   uploadDraft,
 } from './ledger-store-builders.ts';
+import { conflictsContract } from './ledger-store-conflicts.contract.ts';
 
 const unknown = digestOf('no such registry');
-
-/** Stores the commit, which must succeed. */
-async function put(store: LedgerStore, ledger: TestLedger, write: CommitWrite): Promise<void> {
-  expect(await store.commit(write)).toEqual({ outcome: 'stored' });
-  ledger.stored(write);
-}
-
-/** A ledger of entry 1 and as many uploads. */
-export async function ledgerIn(store: LedgerStore, uploads = 0): Promise<TestLedger> {
-  const ledger = new TestLedger();
-  await put(store, ledger, ledger.creation());
-  for (let left = uploads; left > 0; left -= 24)
-    await put(store, ledger, ledger.uploads(Math.min(left, 24)));
-  return ledger;
-}
 
 function plain(entries: readonly StoredEntry[]) {
   const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex');
@@ -189,7 +177,7 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       const store = await newStore();
       const ledger = await ledgerIn(store, 1);
       const write = ledger.uploads(1);
-      await store.openConflict(conflictIn(ledger.registryId, 2), ledger.head);
+      await store.openConflict(conflictIn(ledger.registryId, 2), ledger.head, 'received');
 
       const outcome = await store.commit(write);
 
@@ -201,7 +189,7 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       const store = await newStore();
       const ledger = await ledgerIn(store, 1);
       const conflict = conflictIn(ledger.registryId, 2);
-      await store.openConflict(conflict, ledger.head);
+      await store.openConflict(conflict, ledger.head, 'received');
       const { head } = await store.read(ledger.registryId, []);
       if (head !== undefined) ledger.moved(head);
 
@@ -275,26 +263,6 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       const outcome = store.commit({ ...write, changes: [...write.changes, stray] });
 
       await expect(outcome).rejects.toThrow('does not fit an entry of the same commit');
-    });
-
-    test('a set-aside begins a copy of its own; the older one stays', async () => {
-      const store = await newStore();
-      const ledger = await ledgerIn(store, 3);
-      const [second] = await store.entries(ledger.registryId, 1, { from: 2, count: 1 });
-      const write = ledger.uploads(1);
-      const next = { ...write, head: { ...write.head, copy: 2 } };
-      await store.read(ledger.registryId, []);
-
-      const outcome = await store.commit(next);
-
-      expect(outcome).toEqual({ outcome: 'stored' });
-      const keys = next.changes.map(({ key }) => key);
-      const read = await store.read(ledger.registryId, keys);
-      expect(read.items).toEqual(new Map(next.changes.map(({ key, after }) => [key, after])));
-      const older = await store.entries(ledger.registryId, 1, { from: 2, count: 100 });
-      expect(older).toHaveLength(3);
-      expect(older[0]).toEqual(second);
-      expect(await store.entries(ledger.registryId, 2, { from: 5, count: 1 })).toHaveLength(1);
     });
   });
 
@@ -458,15 +426,15 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
 
     test('what is set aside is in lists of its own copy', async () => {
       const store = await newStore();
-      const ledger = await ledgerIn(store, 1);
-      const write = ledger.uploads(1);
+      const ledger = await ledgerIn(store, 2);
 
-      await store.commit({ ...write, head: { ...write.head, copy: 2 } });
+      await put(store, ledger, ledger.beginning());
+      await put(store, ledger, ledger.uploads(1));
 
       const { registryId } = ledger;
-      expect(await store.list(documentsList(registryId, 1), undefined, 10)).toHaveLength(1);
+      expect(await store.list(documentsList(registryId, 1), undefined, 10)).toHaveLength(2);
       const [listedItem, ...more] = await store.list(documentsList(registryId, 2), undefined, 10);
-      expect(listedItem).toMatchObject({ registryId, copy: 2, position: positionAt(3) });
+      expect(listedItem).toMatchObject({ registryId, copy: 2, position: positionAt(2) });
       expect(more).toEqual([]);
     });
 
@@ -490,7 +458,7 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       const store = await newStore();
       const { registryId } = await ledgerIn(store);
       const first = confirmationBy(mirror, registryId, 1);
-      const other = confirmationBy(mirror, registryId, 1, digestOf('another story'));
+      const other = confirmationBy(mirror, registryId, 1, { digest: digestOf('another story') });
 
       expect(await store.putConfirmation(registryId, first, 'received')).toBe('stored');
       expect(await store.putConfirmation(registryId, first, 'received')).toBe('held');
@@ -536,6 +504,46 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       expect(await sequences(1, 0)).toEqual([]);
       const [eleventh] = await store.confirmations(registryId, mirror.id, 11, 1);
       expect(eleventh).toEqual(await store.firstConfirmationCovering(registryId, mirror.id, 10));
+    });
+
+    test('a signer confirms the same sequence once in every copy of its own', async () => {
+      const store = await newStore();
+      const { registryId } = await ledgerIn(store);
+      const digest = digestOf('the other branch');
+      const [first, second, third] = [
+        confirmationBy(mirror, registryId, 7),
+        confirmationBy(mirror, registryId, 7, { digest, copy: 2 }),
+        confirmationBy(mirror, registryId, 7, { copy: 10 }),
+      ];
+      const later = confirmationBy(mirror, registryId, 8);
+
+      expect(await store.putConfirmation(registryId, later, 'received')).toBe('stored');
+      expect(await store.putConfirmation(registryId, third, 'received')).toBe('stored');
+      expect(await store.putConfirmation(registryId, second, 'own')).toBe('stored');
+      expect(await store.putConfirmation(registryId, first, 'received')).toBe('stored');
+      expect(await store.putConfirmation(registryId, second, 'own')).toBe('held');
+      const other = confirmationBy(mirror, registryId, 7, { copy: 2 });
+      expect(await store.putConfirmation(registryId, other, 'received')).toBe('contradicts');
+      expect(await store.putConfirmation(registryId, other, 'own')).toBe('contradicts');
+
+      const from = (at: number) => store.confirmations(registryId, mirror.id, at, 10);
+      expect(await from(7)).toEqual([first, second, third, later]);
+      expect(await from(8)).toEqual([later]);
+      expect(await store.statementsHead(registryId)).toBe(1);
+    });
+
+    test('the newest confirmation is the one of the newest copy; the first of the first', async () => {
+      const store = await newStore();
+      const { registryId } = await ledgerIn(store);
+      const copies = [2, 3].map((copy) => confirmationBy(mirror, registryId, 7, { copy }));
+      const first = confirmationBy(mirror, registryId, 6);
+      for (const each of [...copies, first])
+        await store.putConfirmation(registryId, each, 'received');
+      const covering = (at: number) => store.firstConfirmationCovering(registryId, mirror.id, at);
+
+      expect(await covering(7)).toEqual(copies[0]);
+      expect(await covering(6)).toEqual(first);
+      expect(await store.newestConfirmation(registryId, mirror.id)).toEqual(copies[1]);
     });
 
     test('a page of confirmations has at most 100', async () => {
@@ -601,73 +609,7 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
     });
   });
 
-  describe(`${name}: conflicts`, () => {
-    test('a conflict is stored, opens on the head and raises its version, and nothing else', async () => {
-      const store = await newStore();
-      const ledger = await ledgerIn(store, 2);
-      const conflict = conflictIn(ledger.registryId, 2);
-
-      const outcome = await store.openConflict(conflict, ledger.head);
-
-      expect(outcome).toBe('opened');
-      expect(await store.conflicts(ledger.registryId)).toEqual([conflict]);
-      const head = await store.head(ledger.registryId);
-      expect(head).toEqual({
-        ...ledger.head,
-        conflictsVersion: 1,
-        openConflicts: [conflict.conflictId],
-      });
-    });
-
-    test('a conflict is put once, by its id', async () => {
-      const store = await newStore();
-      const ledger = await ledgerIn(store, 2);
-      const conflict = conflictIn(ledger.registryId, 2);
-      await store.openConflict(conflict, ledger.head);
-      const again = { ...conflict, recordedAt: '2026-11-23T10:00:00.000Z' };
-      const head = await store.head(ledger.registryId);
-
-      expect(await store.openConflict(again, head ?? ledger.head)).toBe('held');
-      expect(await store.openConflict(again, ledger.head)).toBe('held');
-
-      expect(await store.conflicts(ledger.registryId)).toEqual([conflict]);
-      expect((await store.head(ledger.registryId))?.conflictsVersion).toBe(1);
-    });
-
-    test('a conflict on a head that has moved loses the race and is nowhere', async () => {
-      const store = await newStore();
-      const ledger = await ledgerIn(store, 1);
-      const before = ledger.head;
-      await put(store, ledger, ledger.uploads(1));
-      const conflict = conflictIn(ledger.registryId, 2);
-
-      expect(await store.openConflict(conflict, before)).toBe('lost-race');
-      expect(await store.conflicts(ledger.registryId)).toEqual([]);
-      expect(await store.head(ledger.registryId)).toEqual(ledger.head);
-      expect(await store.openConflict(conflict, ledger.head)).toBe('opened');
-    });
-
-    test('of two conflicts on the same head one is opened, the other comes after a new read', async () => {
-      const store = await newStore();
-      const ledger = await ledgerIn(store, 2);
-      const conflicts = [2, 3].map((sequence) => conflictIn(ledger.registryId, sequence));
-
-      const outcomes = await Promise.all(
-        conflicts.map((each) => store.openConflict(each, ledger.head)),
-      );
-
-      expect([...outcomes].sort()).toEqual(['lost-race', 'opened']);
-      const [loser] = conflicts.filter((_, index) => outcomes[index] === 'lost-race');
-      const head = await store.head(ledger.registryId);
-      if (loser === undefined || head === undefined) throw new Error('there is no loser');
-      expect(await store.openConflict(loser, head)).toBe('opened');
-      const opened = await store.head(ledger.registryId);
-      expect([...(opened?.openConflicts ?? [])].sort()).toEqual(
-        conflicts.map(({ conflictId }) => conflictId).sort(),
-      );
-      expect(opened?.conflictsVersion).toBe(2);
-    });
-  });
+  conflictsContract(name, newStore);
 
   describe(`${name}: notes that are overwritten`, () => {
     test('cursors are kept by registry and peer', async () => {

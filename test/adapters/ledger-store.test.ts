@@ -2,11 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { FaultyLedgerStore } from '../../shared/adapters/memory/faulty-ledger-store.ts';
 import { MemoryLedgerStore } from '../../shared/adapters/memory/memory-ledger-store.ts';
 import { digestOf, type Sequence } from '../../shared/ledger/digest.ts';
-import type { CommitWrite } from '../../shared/registry/ports.ts';
-import { ledgerIn, ledgerStoreContract } from './ledger-store.contract.ts';
-import { conflictIn } from './ledger-store-builders.ts';
+import type { CommitWrite, Head } from '../../shared/registry/ports.ts';
+import { ledgerStoreContract } from './ledger-store.contract.ts';
+import { conflictIn, ledgerIn, setAsideIn } from './ledger-store-builders.ts';
 
 ledgerStoreContract('memory', async () => new MemoryLedgerStore());
+
+function nextCopy(changes: Partial<Head>) {
+  return ({ head }: CommitWrite) => ({
+    head: { ...head, conflictsVersion: head.conflictsVersion + 1, ...changes },
+  });
+}
 
 describe('the memory store refuses what breaks the contract', () => {
   const broken: readonly (readonly [
@@ -77,6 +83,8 @@ describe('the memory store refuses what breaks the contract', () => {
       'lowers the version',
     ],
     ['an older copy', ({ head }) => ({ head: { ...head, copy: 0 } }), 'goes back from copy 1'],
+    ['a copy that begins later', nextCopy({ copy: 2 }), 'begins copy 2 with entry 3'],
+    ['a copy that skips one', nextCopy({ copy: 3 }), 'begins copy 3 after copy 1'],
   ];
 
   test.each(broken)('%s', async (_, change, sentence) => {
@@ -89,6 +97,44 @@ describe('the memory store refuses what breaks the contract', () => {
     await expect(commit).rejects.toThrow(sentence);
     expect(store.breaches).toHaveLength(1);
     expect(await store.head(ledger.registryId)).toEqual(ledger.head);
+  });
+
+  test('a new copy under the version of the open set that the older one had', async () => {
+    const store = new MemoryLedgerStore();
+    const ledger = await ledgerIn(store, 1);
+    const write = ledger.beginning();
+    const { conflictsVersion } = ledger.head;
+
+    const commit = store.commit({ ...write, head: { ...write.head, conflictsVersion } });
+
+    await expect(commit).rejects.toThrow('begins copy 2 without raising the version');
+    expect(store.breaches).toHaveLength(1);
+    expect(await store.head(ledger.registryId)).toEqual(ledger.head);
+  });
+
+  test.each<readonly [string, (head: Head) => Partial<Head>, string]>([
+    ['the version as it was', () => ({}), 'has version 0 of the open conflicts after 0'],
+    ['a version too high', () => ({ conflictsVersion: 2 }), 'has version 2 of the open conflicts'],
+    [
+      'the head of another registry',
+      () => ({ conflictsVersion: 1, registryId: digestOf('another registry') }),
+      'has the head of registry',
+    ],
+  ])('a settlement with %s', async (_, change, sentence) => {
+    const store = new MemoryLedgerStore();
+    const ledger = await ledgerIn(store, 1);
+    const { registryId, head } = ledger;
+    const kept = setAsideIn(registryId, 1);
+
+    const settled = store.settle({
+      ...{ registryId, expected: head, kept, origin: 'own' },
+      head: { ...head, ...change(head) },
+    });
+
+    await expect(settled).rejects.toThrow(sentence);
+    expect(store.breaches).toHaveLength(1);
+    expect(await store.head(registryId)).toEqual(head);
+    expect(await store.kept(registryId)).toEqual([]);
   });
 
   test('bytes that are changed after they were handed over are noticed by reading them', async () => {
@@ -149,12 +195,52 @@ describe('the faulty store', () => {
     const conflict = conflictIn(ledger.registryId, 1);
     store.plan('openConflict', 'lost-race').plan('head', 'lost').plan('conflicts', 'done-but-lost');
 
-    expect(await store.openConflict(conflict, ledger.head)).toBe('lost-race');
-    expect(await store.openConflict(conflict, ledger.head)).toBe('opened');
+    expect(await store.openConflict(conflict, ledger.head, 'own')).toBe('lost-race');
+    expect(await store.openConflict(conflict, ledger.head, 'own')).toBe('opened');
     await expect(store.head(ledger.registryId)).rejects.toThrow('head was lost');
     await expect(store.conflicts(ledger.registryId)).rejects.toThrow('conflicts was done-but-lost');
     expect(store.calls('openConflict')).toBe(2);
     expect(store.calls('cursors')).toBe(0);
+  });
+
+  test('what opens, settles or keeps can be lost, and done but reported lost', async () => {
+    const store = new FaultyLedgerStore(new MemoryLedgerStore());
+    const { registryId, head } = await ledgerIn(store);
+    const [kept, settled] = [setAsideIn(registryId, 1), setAsideIn(registryId, 2)];
+    const conflict = conflictIn(registryId, 1);
+    const expected = { ...head, conflictsVersion: 1 };
+    const next = { ...head, conflictsVersion: 2 };
+    const settlement = { registryId, expected, head: next, kept: settled, origin: 'own' } as const;
+    for (const method of ['openConflict', 'settle', 'keep'] as const)
+      store.plan(method, 'lost').plan(method, 'done-but-lost');
+    const statements = () => store.statementsHead(registryId);
+
+    await expect(store.openConflict(conflict, head, 'own')).rejects.toThrow('was lost');
+    await expect(store.keep(registryId, kept, 'own')).rejects.toThrow('keep was lost');
+    expect(await statements()).toBe(0);
+    await expect(store.openConflict(conflict, head, 'own')).rejects.toThrow('done-but-lost');
+    await expect(store.keep(registryId, kept, 'own')).rejects.toThrow('keep was done-but-lost');
+    expect(await statements()).toBe(2);
+    await expect(store.settle(settlement)).rejects.toThrow('settle was lost');
+    expect(await store.kept(registryId)).toEqual([kept]);
+    await expect(store.settle(settlement)).rejects.toThrow('settle was done-but-lost');
+    expect(await store.head(registryId)).toEqual(next);
+    expect(await store.settle(settlement)).toBe('held');
+    expect(await store.keep(registryId, kept, 'own')).toBe('held');
+    expect(await store.openConflict(conflict, next, 'own')).toBe('held');
+    expect(await statements()).toBe(3);
+  });
+
+  test('a settlement loses the race as planned, without doing anything', async () => {
+    const store = new FaultyLedgerStore(new MemoryLedgerStore());
+    const { registryId, head } = await ledgerIn(store);
+    const next = { ...head, conflictsVersion: 1 };
+    const settlement = { registryId, expected: head, head: next, origin: 'own' } as const;
+    store.plan('settle', 'lost-race');
+
+    expect(await store.settle(settlement)).toBe('lost-race');
+    expect(await store.head(registryId)).toEqual(head);
+    expect(await store.settle(settlement)).toBe('settled');
   });
 });
 

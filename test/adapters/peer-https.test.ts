@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { isRefusedAddress } from '../../shared/adapters/peer-address.ts';
 import { PeerHttps, type PeerHttpsOptions } from '../../shared/adapters/peer-https.ts';
 import type { CertificateId, Digest } from '../../shared/ledger/digest.ts';
-import type { PeerRequest } from '../../shared/registry/ports.ts';
+import type { PeerRequest } from '../../shared/registry/peer-transport.ts';
 import {
   type CertificateShape,
   compressedSpki,

@@ -23,8 +23,9 @@ describe('registries and their peers', () => {
     expect(all).toEqual({ code: 0, lines: [`${R}  Neubau`] });
     expect(one.lines.slice(2)).toEqual([
       'conflicts none',
-      `  lead   ${lead.id.slice(0, 8)} (this instance)`,
-      `  mirror ${mirror.id.slice(0, 8)}  confirmed through 1  delivered through 1`,
+      '  role    peer      state    confirmed  behind  delivered',
+      `  lead    ${lead.id.slice(0, 8)}  in-step  leads      -       -          this instance`,
+      `  mirror  ${mirror.id.slice(0, 8)}  in-step  through 1  -       through 1`,
     ]);
     expect(entry.lines).toEqual([
       expect.stringMatching(/^entry 1, digest [0-9a-f]{64}: final$/),

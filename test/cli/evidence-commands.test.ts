@@ -2,7 +2,9 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { writeWhole } from '../../cli/command.ts';
 import { exportLines } from '../../shared/registry/export.ts';
+import { fileOf, TestLedger, testPeer, uploadDocument } from '../builders.ts';
 import { testAuthority } from '../certificate-authority.ts';
+import { linkAt, resolutionOf } from '../resolving.ts';
 import { type CommandLine, commandLine } from './commands.ts';
 
 describe('evidence', () => {
@@ -176,6 +178,29 @@ describe('an export', () => {
     expect(same.lines[1]).toBe(`  head   entry 3, digest ${digest}, as given`);
     expect(other).toMatchObject({ code: 1, lines: [expect.stringMatching(/WRONG HEAD: .*entry/)] });
     expect(none).toMatchObject({ code: 1, lines: [expect.stringMatching(/--head abc: expected/)] });
+  });
+
+  test('is verified with what people decided about its entries', async () => {
+    const { run, write } = await commandLine();
+    const [a, b] = [testPeer(), testPeer()];
+    const ledger = new TestLedger([a, b]);
+    ledger.upload('plan-1', 'plan-2');
+    const resolves = [resolutionOf(ledger, [2, 3], { finder: b })];
+    const supersedes = linkAt(ledger, 2);
+    ledger.commit([uploadDocument('plan-1', { version: 2, supersedes })], { resolves });
+
+    const { lines } = await run(
+      'verify-export',
+      write('export.jsonl', fileOf(ledger.lines()).toString()),
+    );
+
+    expect(lines.slice(3)).toEqual([
+      expect.stringMatching(
+        /^ {2}entry 4 carries out the resolution \w{8}: replace, decided by \w{8} at \w{8}$/,
+      ),
+      '  entry 2 is void; entry 4 takes its place',
+      '  entry 3 is void',
+    ]);
   });
 
   test('that was changed, is not there or is a folder is told as such', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { PeerOperation } from '../../shared/registry/ports.ts';
+import type { PeerOperation } from '../../shared/registry/peer-transport.ts';
 import { MemoryCluster, type MemoryInstance } from '../memory-cluster.ts';
 
 async function swarm() {

@@ -53,7 +53,7 @@ async function publishing() {
   });
   const conflictId = conflictIdOf(statement);
   const conflict = { registryId, conflictId, statement: mirror.sign(statement) };
-  await store.openConflict({ ...conflict, recordedAt: timeAfter(61) }, ledger.head);
+  await store.openConflict({ ...conflict, recordedAt: timeAfter(61) }, ledger.head, 'own');
   const events = new RecordingEvents();
   const lines: string[] = [];
   const alarms = new RecordingAlarms();
@@ -77,7 +77,7 @@ test('whatever the store puts under the prefixes of the filter is understood and
     streamEvent(
       entryKey(registryId, 1, 1),
       entryKey(registryId, 1, 3),
-      confirmationKey(registryId, mirror, 3),
+      confirmationKey(registryId, mirror, 3, 1),
       conflictKey(registryId, conflictId),
     ),
   );
@@ -91,12 +91,21 @@ test('whatever the store puts under the prefixes of the filter is understood and
   ]);
 });
 
+test('a confirmation of a later copy is told as the confirmation of its entry', async () => {
+  const { handler, events, registryId, mirror } = await publishing();
+
+  const answer = await handler(streamEvent(confirmationKey(registryId, mirror, 3, 2)));
+
+  expect(answer).toEqual(failures());
+  expect(events.published).toMatchObject([{ type: 'EntryConfirmed', sequence: 3, signer: mirror }]);
+});
+
 test('the keys of the store begin as the filter and the permissions say', () => {
   const registryId = digestOf('a registry');
   const peer = digestOf('a peer') as string as CertificateId;
   const keys = [
     entryKey(registryId, 1, 1),
-    confirmationKey(registryId, peer, 1),
+    confirmationKey(registryId, peer, 1, 1),
     conflictKey(registryId, digestOf('a conflict')),
     transactionItemKey(registryId, 1, 'a transaction'),
     headKey(registryId),
@@ -176,6 +185,8 @@ test.each([
   ['an entry without a sequence', 'ENTRY#', 'ENTRY'],
   ['an entry at sequence 0', 'ENTRY#', 'ENTRY', '#1#0'],
   ['a confirmation by nobody', 'CONFIRMATION#', '0000000000000001', '#nobody'],
+  ['a confirmation of no copy', 'CONFIRMATION#', '0000000000000001#2', `#${digestOf('a peer')}`],
+  ['a confirmation of nothing', 'CONFIRMATION#', '#00000002', `#${digestOf('a peer')}`],
   ['a conflict without an id', 'CONFLICT#', 'x'],
 ])('%s has no event: it rings, and is never passed over', async (_what, prefix, sk, rest = '') => {
   const { handler, events, lines, alarms, registryId } = await publishing();
@@ -200,7 +211,7 @@ test('no log line has a name, the text of a document, or an address', async () =
   const { handler, events, lines, registryId, mirror } = await publishing();
   events.refuses = () => 'ThrottlingException';
 
-  await handler(streamEvent(entryKey(registryId, 1, 2), confirmationKey(registryId, mirror, 3)));
+  await handler(streamEvent(entryKey(registryId, 1, 2), confirmationKey(registryId, mirror, 3, 1)));
 
   expect(lines).toHaveLength(2);
   expect(lines.join()).not.toMatch(/plan-1|Grundri|Bürgerhaus|https?:|eyJ/);

@@ -64,9 +64,11 @@ test('the metrics of the instance itself carry its name', () => {
   const own = alarms.filter(({ Namespace }) => Namespace === 'Registry');
 
   expect(own.map(({ MetricName }) => MetricName).sort()).toEqual([
+    'AuditFindings',
     'ConflictsOpened',
     'EventsHopeless',
     'OpenConflicts',
+    'PeerLagSeconds',
     'StatementsRefused',
   ]);
   for (const { Dimensions } of own)
@@ -75,8 +77,24 @@ test('the metrics of the instance itself carry its name', () => {
 
 test('every queue of dead letters and every function has an alarm that reaches somebody', () => {
   expect(alarms.filter((alarm) => sectionOf(alarm) === 'dead-letters')).toHaveLength(3);
-  expect(alarms.filter((alarm) => sectionOf(alarm) === 'function-errors')).toHaveLength(7);
+  expect(alarms.filter((alarm) => sectionOf(alarm) === 'function-errors')).toHaveLength(8);
   for (const { AlarmActions } of alarms) expect(AlarmActions).toHaveLength(1);
+});
+
+test('what the audit finds rings for as long as two of its runs', () => {
+  const findings = alarms.filter((alarm) => sectionOf(alarm) === 'audit-findings');
+
+  expect(findings).toMatchObject([
+    { MetricName: 'AuditFindings', Statistic: 'Sum', Threshold: 0, Period: 1800 },
+  ]);
+});
+
+test('a mirror that is behind for an hour rings', () => {
+  const lag = alarms.filter((alarm) => sectionOf(alarm) === 'peer-lag');
+
+  expect(lag).toMatchObject([
+    { MetricName: 'PeerLagSeconds', Statistic: 'Maximum', Threshold: 3600 },
+  ]);
 });
 
 test('events that are given up, hopeless, or a quarter of an hour late, ring', () => {

@@ -65,6 +65,8 @@ test('a complete file is read as it says', () => {
     denied: [],
     admittedLeads: [ID],
     localEndpoints: false,
+    lagAlarmMinutes: 60,
+    auditPeriodDays: 30,
   });
 });
 
@@ -74,6 +76,14 @@ test('a path in clusterCa is taken from the folder of the file', () => {
   const instance = readInstance(write(fields({ clusterCa: 'ca.pem' })));
 
   expect(instance.clusterCaPem).toBe(exampleAuthorityPem);
+});
+
+test.each([1, 365])('everything is audited within %i days', (auditPeriodDays) => {
+  expect(readInstance(write(fields({ auditPeriodDays })))).toMatchObject({ auditPeriodDays });
+});
+
+test.each([5, 10_080])('a mirror may be behind for %i minutes', (lagAlarmMinutes) => {
+  expect(readInstance(write(fields({ lagAlarmMinutes })))).toMatchObject({ lagAlarmMinutes });
 });
 
 test.each([
@@ -87,6 +97,17 @@ test.each([
   ['no admitted leads', { admittedLeads: undefined }, /admittedLeads is missing.*or "any"/],
   ['another word for any', { admittedLeads: 'all' }, /admittedLeads is no list.*or "any"/],
   ['a flag as text', { localEndpoints: 'yes' }, /localEndpoints is "yes": give true or false/],
+  [
+    'a lag of 4 minutes',
+    { lagAlarmMinutes: 4 },
+    /lagAlarmMinutes is 4: give a whole number from 5/,
+  ],
+  ['a lag above a week', { lagAlarmMinutes: 10_081 }, /lagAlarmMinutes is 10081: .* to 10080/],
+  ['half a minute', { lagAlarmMinutes: 7.5 }, /lagAlarmMinutes is 7\.5: give a whole number/],
+  ['minutes as text', { lagAlarmMinutes: '60' }, /lagAlarmMinutes is "60": give a whole number/],
+  ['no days', { auditPeriodDays: 0 }, /auditPeriodDays is 0: give a whole number from 1 to 365/],
+  ['more than a year', { auditPeriodDays: 366 }, /auditPeriodDays is 366: .* to 365/],
+  ['half a day', { auditPeriodDays: 0.5 }, /auditPeriodDays is 0\.5: give a whole number/],
   ['an unknown key', { operator: [] }, /"operator" is no key of an instance: use only name/],
   ['half a domain', { domainName: 'a.example' }, /serverCertificateArn is missing: give the ARN/],
   ['half a zone', { ...domain, hostedZoneId: 'Z1' }, /hostedZoneName is missing/],

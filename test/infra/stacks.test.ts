@@ -78,7 +78,7 @@ describe('permissions', () => {
         },
       },
     ]);
-    expect(updates).toHaveLength(5);
+    expect(updates).toHaveLength(6);
     for (const statement of updates.filter((each) => !redacting.includes(each)))
       expect(statement).toMatchObject({
         Action: 'dynamodb:UpdateItem',
@@ -256,6 +256,7 @@ describe('functions', () => {
 
     expect(functions.map((each) => each['Metadata']['registry:entry']).sort()).toEqual([
       'functions/api.lambda.ts',
+      'functions/audit.lambda.ts',
       'functions/deliver.lambda.ts',
       'functions/fan-out.lambda.ts',
       'functions/fetch-documents.lambda.ts',
@@ -376,6 +377,32 @@ describe('functions', () => {
   });
 });
 
+describe('the audit', () => {
+  test('runs every quarter of an hour, and may take as long', () => {
+    client.replication.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(15 minutes)',
+      State: 'ENABLED',
+    });
+    client.replication.hasResource('AWS::Lambda::Function', {
+      Properties: { Timeout: 900 },
+      Metadata: { 'registry:entry': 'functions/audit.lambda.ts' },
+    });
+  });
+
+  test('reads documents, and writes what it found', () => {
+    const policies = client.replication.findResources('AWS::IAM::Policy', {
+      Properties: { PolicyName: Match.stringLikeRegexp('^AuditRole') },
+    });
+
+    const statements = Object.values(policies).flatMap(
+      (policy) => policy['Properties'].PolicyDocument.Statement,
+    );
+    expect(actionsOf(statements)).toEqual(
+      expect.arrayContaining(['dynamodb:PutItem', 's3:GetObject', 's3:PutObject']),
+    );
+  });
+});
+
 describe('the way in', () => {
   test('peers and everybody else have routes of their own, and no other way leads in', () => {
     const routes = Object.values(client.api.findResources('AWS::ApiGatewayV2::Route'));
@@ -451,6 +478,26 @@ describe('the settings of an instance', () => {
     expect(() => synthesiseWith({ denied: many }, { customDomain: false })).toThrow(
       /client\.json: the settings take about \d+ bytes of environment, Lambda takes 4096/,
     );
+  });
+
+  test('how long a mirror may be behind is what the file says', () => {
+    const { alarms } = synthesiseWith({ lagAlarmMinutes: 10 }, { customDomain: false });
+
+    alarms.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'PeerLagSeconds',
+      Threshold: 600,
+    });
+  });
+
+  test('within how many days everything is audited is what the file says, or 30', () => {
+    for (const [changes, days] of [
+      [{ auditPeriodDays: 7 }, '7'],
+      [{}, '30'],
+    ] as const)
+      synthesiseWith(changes, { customDomain: false }).replication.hasResourceProperties(
+        'AWS::Lambda::Function',
+        { Environment: { Variables: { AUDIT_PERIOD_DAYS: days } } },
+      );
   });
 
   test('a context flag that is neither true nor false is refused', () => {

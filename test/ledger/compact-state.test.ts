@@ -7,14 +7,18 @@ import {
   documentKey,
   type RequestItem,
   type RuleItem,
+  type RuleView,
   requestKey,
   type StateChange,
   type StateItem,
   type StateKey,
   signatureKey,
+  supersededKey,
   transactionKey,
   versionKey,
 } from '../../shared/ledger/state.ts';
+import { type VoidedEntry, voidChanges } from '../../shared/ledger/superseding.ts';
+import type { Transaction } from '../../shared/ledger/transaction.ts';
 import { testUuid } from '../builders.ts';
 
 interface Step {
@@ -28,6 +32,18 @@ interface Step {
 /** What the rules make of an upload, a request, a signature, or an entry about none of them. */
 class MapState {
   readonly #items = new Map<StateKey, StateItem>();
+  /** What the entries were, as far as voiding them reads it. */
+  readonly entries = new Map<number, VoidedEntry>();
+
+  /** The same for an entry that voids others: by the view of either state. */
+  voidChanges(view: RuleView, sequence: number, voided: readonly number[]): StateChange[] {
+    const found = voided.flatMap((each) => this.entries.get(each) ?? []);
+    return voidChanges(view, found, { entry: entryAt(sequence), resolution: digestOf('r') });
+  }
+
+  record(changes: readonly StateChange[]): void {
+    for (const change of changes) this.#items.set(change.key, change.after);
+  }
 
   changesAt({ sequence, uuid, document, request }: Step): StateChange[] {
     const transactionDigest = digestOf(`transaction ${sequence}`);
@@ -36,8 +52,15 @@ class MapState {
     const more = document === undefined ? [] : this.#upload(sequence, document);
     const asked = request === undefined ? [] : this.#requestOrSign(sequence, request);
     const changes = [own, ...more, ...asked];
-    for (const change of changes) this.#items.set(change.key, change.after);
+    this.record(changes);
     return changes;
+  }
+
+  #note(sequence: number, transaction: object): void {
+    this.entries.set(sequence, {
+      link: entryAt(sequence),
+      transaction: transaction as Transaction,
+    });
   }
 
   #upload(sequence: number, document: number): StateChange[] {
@@ -48,6 +71,7 @@ class MapState {
     const after = { first: entry.sequence, ...before, version, entry };
     const contentDigest = digestOf(`content ${sequence}`);
     const item = { entry, contentDigest, size: 1, mediaType: 'a/b' };
+    this.#note(sequence, { type: 'upload-document', documentId: id, version });
     return [
       { key: documentKey(id), before, after },
       { key: versionKey(id, version), before: undefined, after: item },
@@ -58,14 +82,17 @@ class MapState {
     const key = requestKey(testUuid(request));
     const before = this.#items.get(key) as RequestItem | undefined;
     const entry = entryAt(sequence);
+    const requestId = testUuid(request);
     if (before === undefined) {
+      this.#note(sequence, { type: 'request-signature', documentId: 'plan-1', requestId });
       const publicKey = { crv: 'Ed25519', kty: 'OKP', x: 'AQID' } as const;
       const what = { documentId: 'plan-1', version: 1, contentDigest: digestOf('x') };
       const after = { ...what, entry, purpose: 'approval', publicKey } as const;
       return [{ key, before, after }];
     }
-    if (before.signed !== undefined) return [];
-    const signature = signatureKey(digestOf(`input ${request}`));
+    if (before.signed !== undefined || before.superseded !== undefined) return [];
+    this.#note(sequence, { type: 'sign-document', requestId });
+    const signature = signatureKey(digestOf(`input ${request} ${sequence}`));
     return [
       { key, before, after: { ...before, signed: entry } },
       { key: signature, before: undefined, after: { entry } },
@@ -75,6 +102,10 @@ class MapState {
   get(key: StateKey): StateItem | undefined {
     return this.#items.get(key);
   }
+
+  keys(): Iterable<StateKey> {
+    return this.#items.keys();
+  }
 }
 
 function entryAt(sequence: number) {
@@ -82,8 +113,19 @@ function entryAt(sequence: number) {
 }
 
 function expectSame(found: RuleItem | undefined, expected: StateItem | undefined): void {
-  if (expected === undefined) expect(found).toBeUndefined();
-  else expect(expected).toMatchObject(found ?? { nothing: true });
+  if (expected === undefined) {
+    expect(found).toBeUndefined();
+    return;
+  }
+  expect(expected).toMatchObject(found ?? { nothing: true });
+  // Absent members matter here. Of a request that is signed nothing else is asked.
+  expect(memberOf(found, 'signed')).toEqual(memberOf(expected, 'signed'));
+  if (memberOf(expected, 'signed') === undefined)
+    expect(memberOf(found, 'superseded')).toEqual(memberOf(expected, 'superseded'));
+}
+
+function memberOf(item: RuleItem | undefined, name: string): unknown {
+  return (item as unknown as Record<string, unknown>)[name];
 }
 
 /** Keys of so many transactions, and of more documents and versions than there are. */
@@ -96,6 +138,7 @@ function keysUpTo(uuids: number): StateKey[] {
     ...ids.flatMap((id) => numbers.map((version) => versionKey(id, version))),
     ...numbers.map((request) => requestKey(testUuid(request))),
     ...numbers.map((request) => signatureKey(digestOf(`input ${request}`))),
+    ...Array.from({ length: uuids / 7 + 1 }, (_, sequence) => supersededKey(sequence)),
   ];
 }
 
@@ -108,6 +151,7 @@ describe('the compact state', () => {
     expect(view(versionKey('plan-1', 1))).toBeUndefined();
     expect(view(requestKey(testUuid(0)))).toBeUndefined();
     expect(view(signatureKey(digestOf('input')))).toBeUndefined();
+    expect(view(supersededKey(1))).toBeUndefined();
   });
 
   test('answers as a map of all items does, for what is there and for what is not', () => {
@@ -128,8 +172,37 @@ describe('the compact state', () => {
           sequence += 1 + gap;
           compact.record(map.changesAt({ sequence, uuid: sequence * 7, ...what }));
         }
-        for (const key of keysUpTo(sequence * 7)) expectSame(compact.view(key), map.get(key));
+        for (const key of [...keysUpTo(sequence * 7), ...map.keys()])
+          expectSame(compact.view(key), map.get(key));
       }),
+    );
+  });
+
+  test('answers as a map of all items does, whatever of it is voided', () => {
+    const upload = fc.record({ document: fc.nat(2) });
+    const request = fc.record({ request: fc.nat(2) });
+    const voids = fc.record({ voids: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 4 }) });
+    const step = fc.oneof(
+      { arbitrary: upload, weight: 2 },
+      { arbitrary: request, weight: 4 },
+      { arbitrary: voids, weight: 1 },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (list) => {
+        const named = new Set(list.flatMap((what) => ('voids' in what ? what.voids : [])));
+        const compact = new CompactState(({ sequence }) => named.has(sequence));
+        const map = new MapState();
+        for (const [index, what] of list.entries()) {
+          const sequence = index + 1;
+          if ('voids' in what) {
+            compact.record(map.voidChanges(compact.view, sequence, what.voids));
+            map.record(map.voidChanges((key) => map.get(key), sequence, what.voids));
+          } else compact.record(map.changesAt({ sequence, uuid: sequence * 7, ...what }));
+        }
+        for (const key of [...keysUpTo(list.length * 7), ...map.keys()])
+          expectSame(compact.view(key), map.get(key));
+      }),
+      { numRuns: 300 },
     );
   });
 

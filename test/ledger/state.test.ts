@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Link } from '../../shared/ledger/backlinks.ts';
 import { type ChainHead, extendHead, nextEntry } from '../../shared/ledger/chain.ts';
 import { digestOf, type Sequence } from '../../shared/ledger/digest.ts';
 import { linkTo } from '../../shared/ledger/entry.ts';
@@ -15,6 +16,7 @@ import {
   type StateKey,
   signatureKey,
   stateKeysOf,
+  supersededKey,
   transactionKey,
   versionKey,
   viewAfter,
@@ -30,6 +32,7 @@ import {
   timeAfter,
   uploadDocument,
 } from '../builders.ts';
+import { linkAt, resolutionOf } from '../resolving.ts';
 import { requestSignature, signDocument, targetOf, testSigner } from '../signing.ts';
 import { transactions } from './transactions.ts';
 
@@ -37,9 +40,13 @@ const [a, b] = [testPeer(), testPeer()];
 const someLink = { digest: digestOf('x'), sequence: 1 as Sequence };
 
 /** The ruling on a transaction after the ledger. */
-function rulingOn(ledger: TestLedger | undefined, test: TestTransaction): Ruling {
+function rulingOn(
+  ledger: TestLedger | undefined,
+  test: TestTransaction,
+  replaceable?: readonly Link[],
+): Ruling {
   const { transaction, digest } = readTestTransaction(test);
-  return rule(ledger?.head, (key) => ledger?.state.get(key), transaction, digest);
+  return rule(ledger?.head, (key) => ledger?.state.get(key), transaction, digest, replaceable);
 }
 
 function codeOf(ruling: Ruling): string {
@@ -88,20 +95,6 @@ describe('the rule of transaction ids', () => {
     );
     expect(codeOf(rulingOn(ledger, reconfigurePeers([a], { transactionId })))).toBe(
       'TRANSACTION_ID_REUSED',
-    );
-  });
-});
-
-describe('the rule of supersedes', () => {
-  test('refuses an alternative transaction as long as no resolution asks for one', () => {
-    const ledger = ledgerWith('plan-1');
-    const supersedes = { sequence: 2, digest: ledger.entryAt(2).digest };
-
-    expect(codeOf(rulingOn(ledger, uploadDocument('plan-1', { version: 2, supersedes })))).toBe(
-      'SUPERSEDES_WITHOUT_RESOLUTION',
-    );
-    expect(codeOf(rulingOn(ledger, reconfigurePeers([a], { supersedes })))).toBe(
-      'SUPERSEDES_WITHOUT_RESOLUTION',
     );
   });
 });
@@ -248,6 +241,17 @@ describe('the rule of request-signature', () => {
     expect(codeOf(rulingOn(ledgerWith('plan-1'), request))).toBe('VERSION_UNKNOWN');
   });
 
+  test('refuses a version that was replaced or voided', () => {
+    const ledger = ledgerWith('plan-1');
+    voiding(ledger, [2]);
+    const request = requestSignature(signer, 'plan-1');
+
+    expect(rulingOn(ledger, request)).toMatchObject({
+      code: 'VERSION_SUPERSEDED',
+      detail: expect.stringContaining('entry 3'),
+    });
+  });
+
   test('refuses a key that is not admitted', () => {
     const publicKey = { crv: 'Ed25519', kty: 'OKP', x: 'AQID' } as const;
     const request = requestSignature({ publicKey }, 'plan-1');
@@ -291,6 +295,17 @@ describe('the rule of sign-document', () => {
     const sign = signDocument(second, signer.sign(targetOf(ledger, first)));
 
     expect(codeOf(rulingOn(ledger, sign))).toBe('REQUEST_UNKNOWN');
+  });
+
+  test('refuses the signature of a request that was replaced or voided', () => {
+    const ledger = ledgerWithRequest();
+    voiding(ledger, [3]);
+    const sign = signDocument(first, signer.sign(targetOf(ledger, first)));
+
+    expect(rulingOn(ledger, sign)).toMatchObject({
+      code: 'REQUEST_SUPERSEDED',
+      detail: expect.stringContaining('entry 4'),
+    });
   });
 
   test('refuses a second signature of one request', () => {
@@ -353,7 +368,129 @@ describe('the rule of sign-document', () => {
   });
 });
 
+/** A ledger of plan-1 twice, plan-2, a request to sign plan-1 1, and its signature. */
+function ledgerWithSignature(): TestLedger {
+  const ledger = ledgerWith('plan-1', 'plan-1', 'plan-2');
+  ledger.commit([requestSignature(signer, 'plan-1', { requestId: first })]);
+  ledger.commit([signDocument(first, signer.sign(targetOf(ledger, first)))]);
+  return ledger;
+}
+
+/** Voids the entries; what may replace them is what the entry before permits. */
+function voiding(ledger: TestLedger, sequences: readonly [number, ...number[]]): Link[] {
+  const resolution = resolutionOf(ledger, sequences, { finder: b });
+  ledger.commit([reconfigurePeers([a, b])], { resolves: [resolution] });
+  return [...resolution.statement.entries];
+}
+
+describe('the rule of alternatives', () => {
+  const supersedes = (ledger: TestLedger, sequence: number) => ({
+    supersedes: linkAt(ledger, sequence),
+  });
+
+  test('accepts one for an upload as the next version, with what it replaces as subject', () => {
+    const ledger = ledgerWithSignature();
+    const replaceable = voiding(ledger, [2]);
+    const upload = uploadDocument('plan-1', { version: 3, ...supersedes(ledger, 2) });
+    const ruling = rulingOn(ledger, upload, replaceable);
+    const mark = ledger.state.get(supersededKey(2));
+
+    expect(ruling).toMatchObject({ outcome: 'accepted', subject: linkAt(ledger, 2) });
+    expect(ruling.outcome === 'accepted' && ruling.changesAt(someLink).slice(1)).toEqual([
+      expect.objectContaining({ key: documentKey('plan-1') }),
+      expect.objectContaining({ key: versionKey('plan-1', 3) }),
+      { key: supersededKey(2), before: mark, after: { ...mark, replacement: someLink } },
+    ]);
+  });
+
+  test('accepts one for a request and for a peer list, but no answer to a request that is void', () => {
+    const ledger = ledgerWithSignature();
+    ledger.reconfigure(a, b);
+    const replaceable = voiding(ledger, [5, 6, 7]);
+    const signature = signer.sign(targetOf(ledger, first), 60);
+
+    const request = requestSignature(signer, 'plan-1', { version: 2, ...supersedes(ledger, 5) });
+    expect(codeOf(rulingOn(ledger, request, replaceable))).toBe('accepted');
+    const peers = reconfigurePeers([b, a], supersedes(ledger, 7));
+    expect(rulingOn(ledger, peers, replaceable)).toMatchObject({ subject: linkAt(ledger, 7) });
+    const sign = signDocument(first, signature, supersedes(ledger, 6));
+    expect(codeOf(rulingOn(ledger, sign, replaceable))).toBe('REQUEST_SUPERSEDED');
+  });
+
+  test('accepts another signature of the same request', () => {
+    const ledger = ledgerWithSignature();
+    const replaceable = voiding(ledger, [6]);
+    const sign = (seconds: number) =>
+      signDocument(first, signer.sign(targetOf(ledger, first), seconds), supersedes(ledger, 6));
+
+    expect(codeOf(rulingOn(ledger, sign(60), replaceable))).toBe('accepted');
+    expect(codeOf(rulingOn(ledger, sign(0), replaceable))).toBe('SIGNATURE_REPLAYED');
+  });
+
+  test('refuses one where no resolution of the same commit lists what it replaces', () => {
+    const ledger = ledgerWithSignature();
+    const replaceable = voiding(ledger, [2]);
+    const upload = uploadDocument('plan-1', { version: 3, ...supersedes(ledger, 2) });
+    const other = { supersedes: { ...linkAt(ledger, 2), digest: digestOf('other') } };
+    const unlisted = uploadDocument('plan-2', { version: 2, ...supersedes(ledger, 4) });
+
+    expect(codeOf(rulingOn(ledger, upload))).toBe('SUPERSEDES_WITHOUT_RESOLUTION');
+    expect(
+      codeOf(rulingOn(ledger, uploadDocument('plan-1', { version: 3, ...other }), replaceable)),
+    ).toBe('SUPERSEDES_WITHOUT_RESOLUTION');
+    expect(codeOf(rulingOn(ledger, unlisted, [linkAt(ledger, 4)]))).toBe(
+      'SUPERSEDES_WITHOUT_RESOLUTION',
+    );
+  });
+
+  test('refuses one of another type, or about something else', () => {
+    const ledger = ledgerWithSignature();
+    const replaceable = voiding(ledger, [2, 6]);
+    const request = requestSignature(signer, 'plan-1', { version: 2, ...supersedes(ledger, 2) });
+    const elsewhere = uploadDocument('plan-2', { version: 2, ...supersedes(ledger, 2) });
+    const signature = signer.sign(targetOf(ledger, first), 60);
+    const answer = signDocument(second, signature, supersedes(ledger, 6));
+
+    expect(codeOf(rulingOn(ledger, request, replaceable))).toBe('SUPERSEDES_OTHER_TYPE');
+    expect(codeOf(rulingOn(ledger, elsewhere, replaceable))).toBe('SUPERSEDES_OTHER_SUBJECT');
+    expect(codeOf(rulingOn(ledger, answer, replaceable))).toBe('SUPERSEDES_OTHER_SUBJECT');
+  });
+
+  test('refuses a second one for the same entry', () => {
+    const ledger = ledgerWithSignature();
+    const resolution = resolutionOf(ledger, [2], { finder: b });
+    const alternative = (version: number) =>
+      uploadDocument('plan-1', { version, ...supersedes(ledger, 2) });
+    ledger.commit([alternative(3)], { resolves: [resolution] });
+    const ruling = rulingOn(ledger, alternative(4), resolution.statement.entries);
+
+    expect(ruling).toMatchObject({
+      code: 'ALREADY_SUPERSEDED',
+      detail: expect.stringContaining('entry 7'),
+    });
+  });
+
+  test('refuses one that breaks the rule of its type', () => {
+    const ledger = ledgerWithSignature();
+    const replaceable = voiding(ledger, [2]);
+    const upload = uploadDocument('plan-1', { version: 1, ...supersedes(ledger, 2) });
+
+    expect(codeOf(rulingOn(ledger, upload, replaceable))).toBe('VERSION_NOT_NEXT');
+  });
+});
+
 describe('state items', () => {
+  test('of an alternative have the mark of what it replaces', () => {
+    const upload = uploadDocument('plan-1', { supersedes: someLink, transactionId: testUuid(5) });
+
+    expect(stateKeysOf(readTestTransaction(upload).transaction)).toEqual([
+      transactionKey(testUuid(5)),
+      documentKey('plan-1'),
+      supersededKey(1),
+    ]);
+    expect(stateKeysOf(readTestTransaction(createRegistry([a])).transaction)).toHaveLength(1);
+  });
+
   test('that the rules read are named by the transaction', () => {
     const upload = readTestTransaction(uploadDocument('plan-1', { transactionId: testUuid(5) }));
     const reconfigure = readTestTransaction(reconfigurePeers([a], { transactionId: testUuid(6) }));

@@ -85,6 +85,8 @@ describe.each([true, false])('an export, verified with rules: %s', (rules) => {
         { signer: a.certificateId, count: 2, newest: 9 },
       ],
       redactions: [],
+      resolutions: [],
+      superseded: [],
     });
   });
 

@@ -214,6 +214,7 @@ describe('what no longer is what it was is found before a confirmation is signed
         signer: architect.id,
         sequence: head.sequence,
         digest: 'ab'.repeat(32) as Head['digest'],
+        copy: head.copy,
         confirmedAt: head.timestamp,
         receivedAt: head.timestamp,
         statement: 'a.b.c' as never,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { deliver } from '../../shared/registry/deliver.ts';
-import type { PeerAnswer } from '../../shared/registry/ports.ts';
+import type { PeerAnswer } from '../../shared/registry/peer-transport.ts';
 import { reportConflict } from '../../shared/registry/report-conflict.ts';
 import { wake, wakeAll } from '../../shared/registry/wake.ts';
 import { MemoryCluster, unreachable } from '../memory-cluster.ts';

@@ -3,8 +3,17 @@ import { MemoryLedgerStore } from '../../shared/adapters/memory/memory-ledger-st
 import { digestOf } from '../../shared/ledger/digest.ts';
 import { LedgerVerifier } from '../../shared/ledger/verify.ts';
 import { exportLines } from '../../shared/registry/export.ts';
+import { keptStatement } from '../../shared/registry/kept-statements.ts';
 import type { EntryRange, LedgerStore } from '../../shared/registry/ports.ts';
-import { confirmationFor, TestLedger, testPeer, timeAfter } from '../builders.ts';
+import {
+  confirmationFor,
+  reconfigurePeers,
+  TestLedger,
+  testPeer,
+  timeAfter,
+  uploadDocument,
+} from '../builders.ts';
+import { linkAt, reportOf, resolutionOf, type TestResolution } from '../resolving.ts';
 
 const [a, b, c] = [testPeer(), testPeer(), testPeer()];
 
@@ -174,6 +183,108 @@ describe('an export', () => {
     });
   });
 });
+
+/** Entry 3 breaks a rule, entry 4 takes its place; entry 5 voids two at once. */
+function resolvedLedger(): TestLedger {
+  const ledger = new TestLedger([a, b, c]);
+  ledger.upload('plan-1');
+  ledger.commit([uploadDocument('plan-1', { version: 7 })], { unruled: true });
+  const replaced = resolutionOf(ledger, [3], { finder: b });
+  const supersedes = linkAt(ledger, 3);
+  ledger.commit([uploadDocument('plan-1', { version: 2, supersedes })], { resolves: [replaced] });
+  const again = reportOf(ledger, c, { sequence: ledger.entryAt(2).sequence });
+  const reports = [...replaced.reports, again];
+  const voided = resolutionOf(ledger, [2, 3], { finder: c, reports });
+  ledger.commit([reconfigurePeers([a, b, c]), uploadDocument('plan-2')], { resolves: [voided] });
+  ledger.upload('plan-2');
+  return ledger;
+}
+
+describe('an export of a ledger with resolutions', () => {
+  test('begins with the conflicts and resolutions that its entries name, each once', async () => {
+    const ledger = resolvedLedger();
+    const lines = await exported(ledger);
+
+    expect(lines.map(String)).toEqual(ledger.lines().map(String));
+    expect(lines.slice(0, 5).map(formatOf)).toEqual([
+      'registry/signed/v1',
+      'registry/countersigned/v1',
+      'registry/signed/v1',
+      'registry/countersigned/v1',
+      'registry/transaction/v1',
+    ]);
+    expect(verify(lines)).toMatchObject({
+      outcome: 'verified',
+      entries: 7,
+      resolutions: [{ sequence: 4 }, { sequence: 5 }],
+      superseded: [{ sequence: 3, replacement: 4 }, { sequence: 2 }],
+    });
+  });
+
+  test('holds the checkpoint of each commit that carries one out', async () => {
+    const lines = await exported(resolvedLedger());
+
+    expect(verify(lines)).toMatchObject({ outcome: 'verified', checkpoints: 3 });
+  });
+
+  test('holds the first report of a conflict, whoever reported it again', async () => {
+    const ledger = resolvedLedger();
+    const store = new MemoryLedgerStore();
+    await ledger.fill(store);
+    const statement = reportOf(ledger, c, { sequence: ledger.entryAt(3).sequence });
+    const later = keptStatement('report', statement, { recordedAt: timeAfter(300) });
+    await store.keep(ledger.registryId, later, 'received');
+
+    expect((await exported(ledger, store)).map(String)).toEqual(ledger.lines().map(String));
+  });
+
+  test('leaves out what the next entry is to name', async () => {
+    const ledger = resolvedLedger();
+    const next = resolutionOf(ledger, [6], { finder: b });
+    const store = new Deciding([next]);
+    await ledger.fill(store);
+    await keep(store, ledger, next);
+
+    expect((await exported(ledger, store)).map(String)).toEqual(ledger.lines().map(String));
+  });
+
+  test('breaks off with a sentence where a report is missing', async () => {
+    const ledger = resolvedLedger();
+    const store = new MemoryLedgerStore();
+    await ledger.fill(store);
+    await keep(store, ledger, resolutionOf(ledger, [6], { finder: b }));
+
+    await expect(exported(ledger, store)).rejects.toThrow(
+      /^the conflict \w+, which the resolution \w+ names, is missing: audit this instance$/,
+    );
+  });
+});
+
+function formatOf(line: Buffer): string {
+  return JSON.parse(line.toString()).format;
+}
+
+/** Keeps the resolution, and not what it is of. */
+async function keep(store: LedgerStore, ledger: TestLedger, { signed }: TestResolution) {
+  const { statement, decision } = signed;
+  const kept = keptStatement('resolution', statement, { recordedAt: timeAfter(300), decision });
+  await store.keep(ledger.registryId, kept, 'received');
+}
+
+/** Its head has resolutions that no entry names yet. */
+class Deciding extends MemoryLedgerStore {
+  readonly #decided: readonly TestResolution[];
+
+  constructor(decided: readonly TestResolution[]) {
+    super();
+    this.#decided = decided;
+  }
+
+  override async head(...parameters: Parameters<LedgerStore['head']>) {
+    const head = await super.head(...parameters);
+    return head && { ...head, decided: this.#decided.map(({ digest }) => digest) };
+  }
+}
 
 /** Notes what is asked for. */
 class CountingStore extends MemoryLedgerStore {

@@ -211,7 +211,7 @@ async function openConflict(store: LedgerStore, ledger: TestLedger, seconds: num
     recordedAt: timeAfter(seconds),
   };
   const head = (await store.head(ledger.registryId)) as Head;
-  expect(await store.openConflict(conflict, head)).toBe('opened');
+  expect(await store.openConflict(conflict, head, 'own')).toBe('opened');
 }
 
 describe('while a conflict is open', () => {
@@ -272,7 +272,7 @@ describe('while a conflict is open', () => {
           const digest = 'unread' as Digest;
           const statement = b.sign({ format: 'x', registryId: digest, signer });
           const times = { confirmedAt: receivedAt, receivedAt };
-          return { signer, sequence, digest, statement, checkpoint: statement, ...times };
+          return { signer, sequence, digest, copy: 1, statement, checkpoint: statement, ...times };
         });
       },
       newestConfirmation: async () => undefined,

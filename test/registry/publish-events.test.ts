@@ -15,7 +15,8 @@ import {
 import type { Compact } from '../../shared/ledger/jws.ts';
 import { limits } from '../../shared/ledger/limits.ts';
 import { encodeTransaction } from '../../shared/ledger/transaction.ts';
-import type { Confirmation, OpenedConflict, StoredEntry } from '../../shared/registry/ports.ts';
+import type { OpenedConflict } from '../../shared/registry/conflict-record.ts';
+import type { Confirmation, StoredEntry } from '../../shared/registry/ports.ts';
 import {
   conflictOpened,
   type EventPlace,
@@ -24,6 +25,7 @@ import {
   publishEvents,
   type RegistryEvent,
 } from '../../shared/registry/publish-events.ts';
+import { StoredDamage } from '../../shared/registry/stored-damage.ts';
 import { SALT, TestLedger, testPeers, testUuid, timeAfter } from '../builders.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -44,7 +46,7 @@ async function publisher() {
   await ledger.fill(store);
   const { registryId } = ledger;
   const conflict = forkAt(ledger, mirror);
-  await store.openConflict(conflict, ledger.head);
+  await store.openConflict(conflict, ledger.head, 'received');
   const events = new RecordingEvents();
   return { ledger, registryId, mirror, conflict, store, events, instanceName: 'client' };
 }
@@ -202,6 +204,21 @@ describe('publishing', () => {
     const [outcome] = await publishEvents({ ...ports, store }, [entryAt(ports.registryId, 2)]);
 
     expect(outcome).toMatchObject({ outcome: 'hopeless', reason: expect.stringContaining(words) });
+  });
+
+  test('an error that only speaks of damage is tried again', async () => {
+    const ports = await publisher();
+    const places = [1, 2].map((sequence) => entryAt(ports.registryId, sequence));
+    const reason = 'the entry has no proper attribute "bytes": it was damaged';
+    const errors = [new Error(reason), new StoredDamage(reason)];
+    ports.store.entries = () => Promise.reject(errors.shift());
+
+    const outcomes = await publishEvents(ports, places);
+
+    expect(outcomes).toEqual([
+      { outcome: 'failed', reason },
+      { outcome: 'hopeless', reason },
+    ]);
   });
 
   test('a table that is throttled is asked again', async () => {

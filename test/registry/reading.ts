@@ -56,7 +56,7 @@ export async function openConflictAt(
     statement: finder.sign(conflict),
     recordedAt: timeAfter(seconds),
   };
-  const outcome = await store.openConflict(opened, head);
+  const outcome = await store.openConflict(opened, head, 'received');
   const after = await store.head(head.registryId);
   if (outcome !== 'opened' || after === undefined) throw new Error(`the store answers ${outcome}`);
   return { head: after, conflictId: opened.conflictId };

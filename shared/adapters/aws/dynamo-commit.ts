@@ -2,8 +2,17 @@ import type { TransactWriteItem } from '@aws-sdk/client-dynamodb';
 import type { StateChange } from '../../ledger/state.ts';
 import type { CommitOutcome, CommitWrite } from '../../registry/ports.ts';
 import { changesOfOwn } from '../commit-items.ts';
-import { entryItem, headItem, stateItem, stateValue, transactionItem } from './dynamo-items.ts';
-import { type Item, registryKey } from './dynamo-keys.ts';
+import { loggedOf } from '../kept-items.ts';
+import {
+  entryItem,
+  headItem,
+  recordItem,
+  stateItem,
+  stateValue,
+  transactionItem,
+} from './dynamo-items.ts';
+import { type Item, keptKey, registryKey } from './dynamo-keys.ts';
+import { tryLogged } from './dynamo-log.ts';
 import type { DynamoTable } from './dynamo-table.ts';
 
 /** Where the head stands in the request, and so in the reasons of a refusal. */
@@ -14,12 +23,16 @@ const HEAD_AT = 0;
  * keep what is put once. Throws where the commit has more items than one write takes.
  */
 export async function writeCommit(table: DynamoTable, write: CommitWrite): Promise<CommitOutcome> {
+  const { registryId, kept } = write;
   const head = headItem(write.head);
-  const written = await table.transact(commitItems(table, write, head));
+  const items = commitItems(table, write, head);
+  const logged = kept && loggedOf(kept);
+  const written = await tryLogged(table, { registryId, items, logged });
   switch (written.outcome) {
     case 'done':
       return { outcome: 'stored' };
     case 'busy':
+    case 'log-moved':
       return { outcome: 'busy' };
     case 'refused': {
       // A process that was frozen between two attempts of the SDK for longer than DynamoDB knows
@@ -31,21 +44,27 @@ export async function writeCommit(table: DynamoTable, write: CommitWrite): Promi
 }
 
 function commitItems(table: DynamoTable, write: CommitWrite, head: Item): TransactWriteItem[] {
-  const { registryId, entries } = write;
+  const { registryId, entries, kept } = write;
   const { copy } = write.head;
   const items = [
-    headPut(table, write, head),
+    headPut(table, head, write.expected),
     ...entries.map((entry) => table.putUnlessThere(entryItem(registryId, copy, entry))),
     ...entries.map((entry) => table.putUnlessThere(transactionItem(registryId, copy, entry))),
     ...changesOfOwn(write).map((change) => statePut(table, write, change)),
   ];
   if (write.expected === undefined)
     items.push({ Put: { TableName: table.name, Item: registryKey(registryId) } });
+  if (kept !== undefined)
+    items.push(table.putUnlessThere(recordItem(keptKey(registryId, kept), kept)));
   return items;
 }
 
-function headPut(table: DynamoTable, write: CommitWrite, head: Item): TransactWriteItem {
-  const { expected } = write;
+/** Part of a transaction: the whole head, in place of the one that is expected. */
+export function headPut(
+  table: DynamoTable,
+  head: Item,
+  expected: CommitWrite['expected'],
+): TransactWriteItem {
   if (expected === undefined) return table.putUnlessThere(head);
   return {
     Put: {

@@ -1,7 +1,7 @@
 /**
  * Values as items and back. What a condition compares is an attribute of its own, bytes stay bytes,
  * and the rest is JSON in the attribute `value`. An item that lacks something was not written here:
- * reading it throws, and names the item.
+ * reading it throws `StoredDamage`, and names the item.
  */
 import { listsIndex } from '../../config.ts';
 import { encodeCanonical } from '../../ledger/canonical.ts';
@@ -10,6 +10,7 @@ import type { Compact } from '../../ledger/jws.ts';
 import type { StateChange, StateItem, TransactionItem } from '../../ledger/state.ts';
 import { type ListPlace, type ListPosition, listPlaceOf } from '../../registry/lists.ts';
 import type { Head, ListedItem, StoredEntry } from '../../registry/ports.ts';
+import { StoredDamage } from '../../registry/stored-damage.ts';
 import {
   entryKey,
   headKey,
@@ -32,8 +33,10 @@ export const STATE_ATTRIBUTES = [
   'transactionDigest',
 ] as const;
 
-function broken(item: Item, name: string): Error {
-  return new Error(`the item ${keyText(item)} has no proper attribute "${name}": it was damaged`);
+function broken(item: Item, name: string): StoredDamage {
+  return new StoredDamage(
+    `the item ${keyText(item)} has no proper attribute "${name}": it was damaged`,
+  );
 }
 
 export function textOf(item: Item, name: string): string {
@@ -85,7 +88,10 @@ export function headOf(item: Item): Head {
     ...recordOf<Omit<Head, 'digest' | 'conflictsVersion' | 'openConflicts'>>(item),
     digest: textOf(item, 'digest') as Digest,
     conflictsVersion: numberOf(item, 'conflictsVersion'),
-    openConflicts: openConflicts.map((conflictId) => conflictId.S as Digest),
+    openConflicts: openConflicts.map(({ S: conflictId }) => {
+      if (conflictId === undefined) throw broken(item, 'openConflicts');
+      return conflictId as Digest;
+    }),
   };
 }
 

@@ -3,14 +3,18 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { fanOutPrefixes, tableKey } from '../../config.ts';
 import type { CertificateId, Digest, RegistryId } from '../../ledger/digest.ts';
 import type { StateKey } from '../../ledger/state.ts';
+import type { KeptStatement } from '../../registry/conflict-record.ts';
 import { type ItemPlace, sortableNumber } from '../../registry/lists.ts';
+import { StoredDamage } from '../../registry/stored-damage.ts';
 import { transactionIdOf } from '../commit-items.ts';
+import { keptPlace } from '../kept-items.ts';
 
 export type Item = Record<string, AttributeValue>;
 /** An item's two key attributes. */
 export type ItemKey = Record<string, AttributeValue>;
 
 const [HEAD_PREFIX, LOG_HEAD_PREFIX] = fanOutPrefixes;
+const COPY_DIGITS = 8;
 
 function itemKey(partition: string, sort: string): ItemKey {
   return { [tableKey.partition]: { S: partition }, [tableKey.sort]: { S: sort } };
@@ -51,7 +55,8 @@ const STATE_PARTITION = /^STATE#([0-9a-f]{64})#(\d+)#(.+)$/s;
 /** The place that is in the key of a state item of its own. */
 export function statePlaceOf(item: Item): ItemPlace {
   const [, registryId, copy, key] = STATE_PARTITION.exec(item[tableKey.partition]?.S ?? '') ?? [];
-  if (key === undefined) throw new Error(`the item ${keyText(item)} is listed but no state item`);
+  if (key === undefined)
+    throw new StoredDamage(`the item ${keyText(item)} is listed but no state item`);
   return { registryId: registryId as RegistryId, copy: Number(copy), key: key as StateKey };
 }
 
@@ -59,12 +64,16 @@ export function confirmationsPartition(registryId: RegistryId, signer: Certifica
   return `CONFIRMATION#${registryId}#${signer}`;
 }
 
+/** In the order of sequences, and of copies; the first copy's keys have no copy in them. */
 export function confirmationKey(
   registryId: RegistryId,
   signer: CertificateId,
   sequence: number,
+  copy: number,
 ): ItemKey {
-  return itemKey(confirmationsPartition(registryId, signer), sortableNumber(sequence));
+  const ofCopy = copy === 1 ? '' : `#${String(copy).padStart(COPY_DIGITS, '0')}`;
+  const sort = `${sortableNumber(sequence)}${ofCopy}`;
+  return itemKey(confirmationsPartition(registryId, signer), sort);
 }
 
 export function logPartition(registryId: RegistryId): string {
@@ -91,12 +100,25 @@ export function progressKey(registryId: RegistryId): ItemKey {
   return itemKey(`PROGRESS#${registryId}`, 'PROGRESS');
 }
 
+export function auditProgressKey(registryId: RegistryId): ItemKey {
+  return itemKey(`AUDIT#${registryId}`, 'AUDIT');
+}
+
 export function conflictsPartition(registryId: RegistryId): string {
   return `CONFLICT#${registryId}`;
 }
 
 export function conflictKey(registryId: RegistryId, conflictId: Digest): ItemKey {
   return itemKey(conflictsPartition(registryId), conflictId);
+}
+
+export function keptPartition(registryId: RegistryId): string {
+  return `STATEMENT#${registryId}`;
+}
+
+/** Not beside the conflicts: every item there is an event. */
+export function keptKey(registryId: RegistryId, kept: KeptStatement): ItemKey {
+  return itemKey(keptPartition(registryId), keptPlace(kept));
 }
 
 export function invitationKey(registryId: RegistryId): ItemKey {

@@ -4,6 +4,13 @@ import type { CertificateId, RegistryId } from '../../ledger/digest.ts';
 import { limits } from '../../ledger/limits.ts';
 import type { SignedRedaction } from '../../ledger/redaction.ts';
 import type { StateItem, StateKey } from '../../ledger/state.ts';
+import type { AuditProgressItem } from '../../registry/audit-progress.ts';
+import type {
+  KeptStatement,
+  OpenedConflict,
+  Origin,
+  Settlement,
+} from '../../registry/conflict-record.ts';
 import { type ListName, type ListPosition, sortableNumber } from '../../registry/lists.ts';
 import type {
   AcceptedInvitation,
@@ -17,15 +24,17 @@ import type {
   LedgerStore,
   ListedItem,
   LoggedStatement,
-  OpenedConflict,
   Progress,
   Random,
   StateRead,
   StoredEntry,
 } from '../../registry/ports.ts';
+import { StoredDamage } from '../../registry/stored-damage.ts';
 import { tooManyEntries } from '../commit-items.ts';
+import { oldestFirst } from '../kept-items.ts';
 import { systemClock, systemRandom } from '../system.ts';
 import { writeCommit } from './dynamo-commit.ts';
+import { keepStatement, writeConflict, writeSettlement } from './dynamo-conflicts.ts';
 import {
   headOf,
   listedItemOf,
@@ -38,6 +47,7 @@ import {
   textOf,
 } from './dynamo-items.ts';
 import {
+  auditProgressKey,
   certificateKey,
   confirmationsPartition,
   conflictsPartition,
@@ -47,6 +57,7 @@ import {
   headKey,
   type Item,
   invitationKey,
+  keptPartition,
   keyText,
   logHeadKey,
   logPartition,
@@ -55,13 +66,13 @@ import {
   stateKeyItemKey,
   transactionItemKey,
 } from './dynamo-keys.ts';
+import { indexOf } from './dynamo-log.ts';
 import { writeRedaction } from './dynamo-redaction.ts';
 import {
-  indexOf,
+  confirmationOf,
   type PutConfirmationOutcome,
   putOwnConfirmation,
   putReceivedConfirmation,
-  writeConflict,
 } from './dynamo-statements.ts';
 import { DynamoTable } from './dynamo-table.ts';
 
@@ -167,7 +178,7 @@ export class DynamoLedgerStore implements LedgerStore {
     return entries.map((entry, index) => {
       const transaction = transactions.get(keyText(keys[index] ?? {}));
       if (transaction === undefined)
-        throw new Error(
+        throw new StoredDamage(
           `registry ${registryId}: the transaction of entry ${numberOf(entry, 'sequence')} is ` +
             `gone from copy ${copy}; whoever can write to the table removed it`,
         );
@@ -221,7 +232,7 @@ export class DynamoLedgerStore implements LedgerStore {
   putConfirmation(
     registryId: RegistryId,
     confirmation: Confirmation,
-    origin: 'own' | 'received',
+    origin: Origin,
   ): Promise<PutConfirmationOutcome> {
     return origin === 'own'
       ? putOwnConfirmation(this.#table, registryId, confirmation)
@@ -236,7 +247,7 @@ export class DynamoLedgerStore implements LedgerStore {
     const partition = confirmationsPartition(registryId, signer);
     const from = sortableNumber(sequence);
     const [item] = await this.#table.query({ partition, from, count: 1 });
-    return item && recordOf<Confirmation>(item);
+    return item && confirmationOf(item);
   }
 
   async confirmations(
@@ -250,7 +261,7 @@ export class DynamoLedgerStore implements LedgerStore {
       from: sortableNumber(from),
       count: Math.min(count, limits.pageMax),
     });
-    return items.map((item) => recordOf<Confirmation>(item));
+    return items.map(confirmationOf);
   }
 
   async newestConfirmation(
@@ -259,7 +270,7 @@ export class DynamoLedgerStore implements LedgerStore {
   ): Promise<Confirmation | undefined> {
     const partition = confirmationsPartition(registryId, signer);
     const [item] = await this.#table.query({ partition, count: 1, newestFirst: true });
-    return item && recordOf<Confirmation>(item);
+    return item && confirmationOf(item);
   }
 
   async statementsAfter(
@@ -299,16 +310,39 @@ export class DynamoLedgerStore implements LedgerStore {
     return this.#table.put(recordItem(progressKey(progress.registryId), progress));
   }
 
+  async auditProgress(registryId: RegistryId): Promise<AuditProgressItem | undefined> {
+    const item = await this.#table.get(auditProgressKey(registryId));
+    return item && recordOf<AuditProgressItem>(item);
+  }
+
+  putAuditProgress(progress: AuditProgressItem): Promise<void> {
+    return this.#table.put(recordItem(auditProgressKey(progress.registryId), progress));
+  }
+
   openConflict(
     conflict: OpenedConflict,
     expected: Pick<Head, 'digest' | 'conflictsVersion'>,
+    origin: Origin,
   ): Promise<'opened' | 'held' | 'lost-race'> {
-    return writeConflict(this.#table, conflict, expected);
+    return writeConflict(this.#table, conflict, expected, origin);
+  }
+
+  settle(settlement: Settlement): Promise<'settled' | 'held' | 'lost-race'> {
+    return writeSettlement(this.#table, settlement);
   }
 
   async conflicts(registryId: RegistryId): Promise<OpenedConflict[]> {
     const items = await this.#table.query({ partition: conflictsPartition(registryId) });
     return items.map((item) => recordOf<OpenedConflict>(item));
+  }
+
+  keep(registryId: RegistryId, kept: KeptStatement, origin: Origin): Promise<'kept' | 'held'> {
+    return keepStatement(this.#table, registryId, kept, origin);
+  }
+
+  async kept(registryId: RegistryId): Promise<KeptStatement[]> {
+    const items = await this.#table.query({ partition: keptPartition(registryId) });
+    return oldestFirst(items.map((item) => recordOf<KeptStatement>(item)));
   }
 
   putInvitation(invitation: AcceptedInvitation): Promise<void> {

@@ -1,7 +1,8 @@
 /** Details taken out of this copy: the one change that a stored transaction's item ever sees. */
 import type { RegistryId } from '../../ledger/digest.ts';
 import type { SignedRedaction } from '../../ledger/redaction.ts';
-import { type Item, transactionItemKey } from './dynamo-keys.ts';
+import { StoredDamage } from '../../registry/stored-damage.ts';
+import { type Item, keyText, transactionItemKey } from './dynamo-keys.ts';
 import type { DynamoTable } from './dynamo-table.ts';
 
 /** How often a write that met another writer is tried in all. */
@@ -21,7 +22,14 @@ export function redactionValue({ statement, decision }: SignedRedaction) {
 /** The redaction in a transaction's item, if there is one. */
 export function redactionOfItem(transaction: Item): { readonly redaction?: SignedRedaction } {
   const text = transaction['redaction']?.S;
-  return text === undefined ? {} : { redaction: JSON.parse(text) as SignedRedaction };
+  if (text === undefined) return {};
+  try {
+    return { redaction: JSON.parse(text) as SignedRedaction };
+  } catch {
+    throw new StoredDamage(
+      `the item ${keyText(transaction)} has no proper attribute "redaction": it was damaged`,
+    );
+  }
 }
 
 /** Removes the details and puts the redaction in their place, in one write. */

@@ -1,9 +1,20 @@
-import type { Alarms, Clock, Signal } from '../../registry/ports.ts';
+import type { Alarms, Clock, Measure, Signal } from '../../registry/ports.ts';
 import { systemClock } from '../system.ts';
 import { type Facts, tidyFacts, type WriteLine, writeToStdout } from './log-line.ts';
 
 const NAMESPACE = 'Registry';
 const DIMENSION = 'Instance';
+
+const UNITS = {
+  PeerLagEntries: 'Count',
+  PeerLagSeconds: 'Seconds',
+} as const satisfies Record<Measure, string>;
+
+/** As the format spells it. */
+interface Metric {
+  readonly Name: Signal | Measure;
+  readonly Unit: 'Count' | 'Seconds';
+}
 
 export interface EmfAlarmsOptions {
   /** Value of the dimension `Instance`. */
@@ -13,8 +24,8 @@ export interface EmfAlarmsOptions {
 }
 
 /**
- * Signals as lines of CloudWatch's embedded metric format, which counts them and keeps the line:
- * each is 1 of the metric of its name, with the facts beside it.
+ * Signals and measured values as lines of CloudWatch's embedded metric format, which adds them up
+ * and keeps the line: a signal is 1 of the metric of its name, with the facts beside it.
  */
 export class EmfAlarms implements Alarms {
   readonly #instanceName: string;
@@ -28,6 +39,14 @@ export class EmfAlarms implements Alarms {
   }
 
   raise(signal: Signal, facts: Facts): void {
+    this.#writeMetric({ Name: signal, Unit: 'Count' }, 1, facts);
+  }
+
+  measure(measure: Measure, value: number, facts: Facts): void {
+    this.#writeMetric({ Name: measure, Unit: UNITS[measure] }, value, facts);
+  }
+
+  #writeMetric(metric: Metric, value: number, facts: Facts): void {
     try {
       this.#write(
         JSON.stringify({
@@ -37,12 +56,12 @@ export class EmfAlarms implements Alarms {
               {
                 Namespace: NAMESPACE,
                 Dimensions: [[DIMENSION]],
-                Metrics: [{ Name: signal, Unit: 'Count' }],
+                Metrics: [metric],
               },
             ],
           },
           [DIMENSION]: this.#instanceName,
-          [signal]: 1,
+          [metric.Name]: value,
           facts: tidyFacts(facts),
         }),
       );

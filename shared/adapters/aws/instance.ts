@@ -5,13 +5,13 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { type Config, parseConfig } from '../../config.ts';
 import type { CertificateId } from '../../ledger/digest.ts';
+import type { PeerTransport } from '../../registry/peer-transport.ts';
 import type {
   Alarms,
   BlobStore,
   Clock,
   LedgerStore,
   Outbox,
-  PeerTransport,
   Random,
   Signer,
 } from '../../registry/ports.ts';

@@ -2,6 +2,7 @@
 import { encodeCanonical } from '../../ledger/canonical.ts';
 import { digestOf } from '../../ledger/digest.ts';
 import { limits } from '../../ledger/limits.ts';
+import type { Settlement } from '../../registry/conflict-record.ts';
 import type { CommitWrite, Head } from '../../registry/ports.ts';
 
 /** The sentence that says how the commit by itself breaks the contract of the port, if it does. */
@@ -38,21 +39,51 @@ function flawOfHead({ registryId, head, entries }: CommitWrite): string | undefi
   return undefined;
 }
 
+/** Whether the head, or that there is none, is still what the writer read. */
+export function isAsExpected(head: Head | undefined, expected: CommitWrite['expected']): boolean {
+  return head?.digest === expected?.digest && head?.conflictsVersion === expected?.conflictsVersion;
+}
+
 /** The same about how the commit continues the head that it was found to expect. */
 export function flawOfSuccession(before: Head | undefined, write: CommitWrite): string | undefined {
   if (before === undefined) return undefined;
-  const { head, entries } = write;
-  const first = entries[0]?.sequence;
-  if (head.copy < before.copy) return `goes back from copy ${before.copy} to ${head.copy}`;
-  // A set-aside begins the next copy further back.
-  if (head.copy === before.copy && first !== before.sequence + 1)
-    return `begins with entry ${first} on top of entry ${before.sequence}`;
+  const { head } = write;
+  const flaw = head.copy === before.copy ? flawOfNext(before, write) : flawOfCopy(before, write);
+  if (flaw !== undefined) return flaw;
   const isRaised = head.conflictsVersion > before.conflictsVersion;
   if (!isRaised && !same(head.openConflicts, before.openConflicts))
     return 'changes the open conflicts without raising their version';
   return head.conflictsVersion < before.conflictsVersion
     ? 'lowers the version of the open conflicts'
     : undefined;
+}
+
+function flawOfNext(before: Head, { entries }: CommitWrite): string | undefined {
+  const first = entries[0]?.sequence;
+  return first === before.sequence + 1
+    ? undefined
+    : `begins with entry ${first} on top of entry ${before.sequence}`;
+}
+
+/** A set-aside or a take-back begins the next copy, from the first entry on. */
+function flawOfCopy(before: Head, { head, entries }: CommitWrite): string | undefined {
+  const first = entries[0]?.sequence;
+  if (head.copy < before.copy) return `goes back from copy ${before.copy} to ${head.copy}`;
+  if (head.copy !== before.copy + 1) return `begins copy ${head.copy} after copy ${before.copy}`;
+  if (first !== 1) return `begins copy ${head.copy} with entry ${first}`;
+  // The new copy comes to the digests of the older one: only the version tells their heads apart.
+  return head.conflictsVersion > before.conflictsVersion
+    ? undefined
+    : `begins copy ${head.copy} without raising the version of the open conflicts`;
+}
+
+/** The sentence that says how the settlement breaks the contract of the port, if it does. */
+export function flawOfSettlement(settlement: Settlement): string | undefined {
+  const { registryId, expected, head } = settlement;
+  if (head.registryId !== registryId) return `has the head of registry ${head.registryId}`;
+  return head.conflictsVersion === expected.conflictsVersion + 1
+    ? undefined
+    : `has version ${head.conflictsVersion} of the open conflicts after ${expected.conflictsVersion}`;
 }
 
 function same(a: unknown, b: unknown): boolean {

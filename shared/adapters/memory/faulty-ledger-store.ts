@@ -1,6 +1,13 @@
 import type { CertificateId, RegistryId } from '../../ledger/digest.ts';
 import type { SignedRedaction } from '../../ledger/redaction.ts';
 import type { StateKey } from '../../ledger/state.ts';
+import type { AuditProgressItem } from '../../registry/audit-progress.ts';
+import type {
+  KeptStatement,
+  OpenedConflict,
+  Origin,
+  Settlement,
+} from '../../registry/conflict-record.ts';
 import type { ListName, ListPosition } from '../../registry/lists.ts';
 import type {
   AcceptedInvitation,
@@ -11,7 +18,6 @@ import type {
   EntryRange,
   Head,
   LedgerStore,
-  OpenedConflict,
   Progress,
   StoredEntry,
 } from '../../registry/ports.ts';
@@ -26,7 +32,7 @@ export type LedgerStoreFault<Method extends LedgerStoreMethod> =
   | 'done-but-lost'
   /** Answers so, without doing anything. */
   | (Method extends 'commit' ? 'busy' | 'lost-race' : never)
-  | (Method extends 'openConflict' ? 'lost-race' : never);
+  | (Method extends 'openConflict' | 'settle' ? 'lost-race' : never);
 
 type AnyFault = LedgerStoreFault<'commit'>;
 
@@ -120,7 +126,7 @@ export class FaultyLedgerStore implements LedgerStore {
     return this.#through('registries', () => this.#store.registries(after, count));
   }
 
-  putConfirmation(registryId: RegistryId, confirmation: Confirmation, origin: 'own' | 'received') {
+  putConfirmation(registryId: RegistryId, confirmation: Confirmation, origin: Origin) {
     return this.#through('putConfirmation', () =>
       this.#store.putConfirmation(registryId, confirmation, origin),
     );
@@ -174,21 +180,44 @@ export class FaultyLedgerStore implements LedgerStore {
     return this.#through('putProgress', () => this.#store.putProgress(progress));
   }
 
+  auditProgress(registryId: RegistryId) {
+    return this.#through('auditProgress', () => this.#store.auditProgress(registryId));
+  }
+
+  putAuditProgress(progress: AuditProgressItem) {
+    return this.#through('putAuditProgress', () => this.#store.putAuditProgress(progress));
+  }
+
   openConflict(
     conflict: OpenedConflict,
     expected: Pick<Head, 'digest' | 'conflictsVersion'>,
+    origin: Origin,
   ): Promise<'opened' | 'held' | 'lost-race'> {
     return this.#through<'opened' | 'held' | 'lost-race'>(
       'openConflict',
-      () => this.#store.openConflict(conflict, expected),
-      {
-        'lost-race': 'lost-race',
-      },
+      () => this.#store.openConflict(conflict, expected, origin),
+      { 'lost-race': 'lost-race' },
+    );
+  }
+
+  settle(settlement: Settlement): Promise<'settled' | 'held' | 'lost-race'> {
+    return this.#through<'settled' | 'held' | 'lost-race'>(
+      'settle',
+      () => this.#store.settle(settlement),
+      { 'lost-race': 'lost-race' },
     );
   }
 
   conflicts(registryId: RegistryId) {
     return this.#through('conflicts', () => this.#store.conflicts(registryId));
+  }
+
+  keep(registryId: RegistryId, kept: KeptStatement, origin: Origin) {
+    return this.#through('keep', () => this.#store.keep(registryId, kept, origin));
+  }
+
+  kept(registryId: RegistryId) {
+    return this.#through('kept', () => this.#store.kept(registryId));
   }
 
   putInvitation(invitation: AcceptedInvitation) {

@@ -3,6 +3,13 @@ import { type CertificateId, digestOf, type RegistryId } from '../../ledger/dige
 import { limits } from '../../ledger/limits.ts';
 import type { SignedRedaction } from '../../ledger/redaction.ts';
 import { type StateItem, type StateKey, transactionKey } from '../../ledger/state.ts';
+import type { AuditProgressItem } from '../../registry/audit-progress.ts';
+import type {
+  KeptStatement,
+  OpenedConflict,
+  Origin,
+  Settlement,
+} from '../../registry/conflict-record.ts';
 import { type ListName, type ListPosition, listPlaceOf } from '../../registry/lists.ts';
 import type {
   AcceptedInvitation,
@@ -15,13 +22,20 @@ import type {
   LedgerStore,
   ListedItem,
   LoggedStatement,
-  OpenedConflict,
   Progress,
   StateRead,
   StoredEntry,
 } from '../../registry/ports.ts';
 import { changesOfOwn, tooManyEntries } from '../commit-items.ts';
-import { flawOfCommit, flawOfSuccession } from './commit-contract.ts';
+import {
+  flawOfCommit,
+  flawOfSettlement,
+  flawOfSuccession,
+  isAsExpected,
+} from './commit-contract.ts';
+import { inCopy, outOfCopy } from './copy-places.ts';
+import { frozen } from './frozen.ts';
+import { HeldStatements } from './held-statements.ts';
 
 /** An entry as handed over, with copies of its bytes to tell whether somebody changed them. */
 interface HeldEntry {
@@ -29,23 +43,18 @@ interface HeldEntry {
   readonly bytes: readonly (readonly [handed: Uint8Array, kept: Uint8Array])[];
 }
 
-interface HeldItem {
-  readonly item: StateItem;
-  /** Canonical, to compare. */
-  readonly text: string;
-}
+/** A state item, and its canonical text to compare. */
+type HeldItem = ReturnType<typeof heldItem>;
 
 /** All about one registry. What depends on the copy is keyed by it. */
 interface HeldRegistry {
   head?: Head;
   readonly entries: Map<string, HeldEntry>;
   readonly state: Map<string, HeldItem>;
-  /** By signer, in the order of their sequences. */
-  readonly confirmations: Map<CertificateId, Confirmation[]>;
-  readonly log: LoggedStatement[];
+  readonly statements: HeldStatements;
   readonly cursors: Map<CertificateId, Cursor>;
-  readonly conflicts: Map<string, OpenedConflict>;
   progress?: Progress;
+  auditProgress?: AuditProgressItem;
   invitation?: AcceptedInvitation;
 }
 
@@ -100,10 +109,12 @@ export class MemoryLedgerStore implements LedgerStore {
     for (const { key, before } of changed)
       if (held.state.get(inCopy(write.head.copy, key))?.text !== before)
         return { outcome: 'lost-race' };
+    if (held.statements.hasKept(write.kept)) return { outcome: 'lost-race' };
     const wrong = flawOfSuccession(held.head, write);
     if (wrong !== undefined) throw this.#breach(`a commit to registry ${registryId} ${wrong}`);
     for (const entry of write.entries) this.#putEntry(held, write, entry);
     for (const { key, after } of changed) held.state.set(inCopy(write.head.copy, key), after);
+    held.statements.putKept(write.kept, 'own');
     held.head = frozen(write.head);
     return { outcome: 'stored' };
   }
@@ -221,19 +232,9 @@ export class MemoryLedgerStore implements LedgerStore {
   async putConfirmation(
     registryId: RegistryId,
     confirmation: Confirmation,
-    origin: 'own' | 'received',
+    origin: Origin,
   ): Promise<'stored' | 'held' | 'contradicts'> {
-    const { signer, sequence, digest, statement, checkpoint } = confirmation;
-    const held = this.#held(registryId);
-    const list = held.confirmations.get(signer) ?? [];
-    const found = list.find((each) => each.sequence === sequence);
-    if (found !== undefined) return found.digest === digest ? 'held' : 'contradicts';
-    const at = list.findIndex((each) => each.sequence > sequence);
-    list.splice(at === -1 ? list.length : at, 0, frozen(confirmation));
-    held.confirmations.set(signer, list);
-    if (origin === 'own')
-      held.log.push(frozen({ index: held.log.length + 1, statement, checkpoint }));
-    return 'stored';
+    return this.#held(registryId).statements.putConfirmation(confirmation, origin);
   }
 
   async firstConfirmationCovering(
@@ -241,8 +242,7 @@ export class MemoryLedgerStore implements LedgerStore {
     signer: CertificateId,
     sequence: number,
   ): Promise<Confirmation | undefined> {
-    const list = this.#registries.get(registryId)?.confirmations.get(signer);
-    return list?.find((each) => each.sequence >= sequence);
+    return this.#confirmationsBy(registryId, signer).find((each) => each.sequence >= sequence);
   }
 
   async confirmations(
@@ -251,7 +251,7 @@ export class MemoryLedgerStore implements LedgerStore {
     from: number,
     count: number,
   ): Promise<Confirmation[]> {
-    const list = this.#registries.get(registryId)?.confirmations.get(signer) ?? [];
+    const list = this.#confirmationsBy(registryId, signer);
     const found = list.filter((each) => each.sequence >= from);
     return found.slice(0, Math.min(count, limits.pageMax));
   }
@@ -260,7 +260,11 @@ export class MemoryLedgerStore implements LedgerStore {
     registryId: RegistryId,
     signer: CertificateId,
   ): Promise<Confirmation | undefined> {
-    return this.#registries.get(registryId)?.confirmations.get(signer)?.at(-1);
+    return this.#confirmationsBy(registryId, signer).at(-1);
+  }
+
+  #confirmationsBy(registryId: RegistryId, signer: CertificateId): readonly Confirmation[] {
+    return this.#registries.get(registryId)?.statements.confirmationsBy(signer) ?? [];
   }
 
   async statementsAfter(
@@ -268,11 +272,11 @@ export class MemoryLedgerStore implements LedgerStore {
     after: number,
     count: number,
   ): Promise<LoggedStatement[]> {
-    return this.#registries.get(registryId)?.log.slice(after, after + count) ?? [];
+    return this.#registries.get(registryId)?.statements.log.slice(after, after + count) ?? [];
   }
 
   async statementsHead(registryId: RegistryId): Promise<number> {
-    return this.#registries.get(registryId)?.log.length ?? 0;
+    return this.#registries.get(registryId)?.statements.log.length ?? 0;
   }
 
   async cursors(registryId: RegistryId): Promise<Cursor[]> {
@@ -296,15 +300,24 @@ export class MemoryLedgerStore implements LedgerStore {
     this.#held(progress.registryId).progress = frozen(progress);
   }
 
+  async auditProgress(registryId: RegistryId): Promise<AuditProgressItem | undefined> {
+    return this.#registries.get(registryId)?.auditProgress;
+  }
+
+  async putAuditProgress(progress: AuditProgressItem): Promise<void> {
+    this.#held(progress.registryId).auditProgress = frozen(progress);
+  }
+
   async openConflict(
     conflict: OpenedConflict,
     expected: Pick<Head, 'digest' | 'conflictsVersion'>,
+    origin: Origin,
   ): Promise<'opened' | 'held' | 'lost-race'> {
     const { registryId, conflictId } = conflict;
     const held = this.#held(registryId);
-    if (held.conflicts.has(conflictId)) return 'held';
+    if (held.statements.hasConflict(conflictId)) return 'held';
     if (held.head === undefined || !isAsExpected(held.head, expected)) return 'lost-race';
-    held.conflicts.set(conflictId, frozen(conflict));
+    held.statements.putConflict(conflict, origin);
     held.head = frozen({
       ...held.head,
       conflictsVersion: held.head.conflictsVersion + 1,
@@ -313,9 +326,35 @@ export class MemoryLedgerStore implements LedgerStore {
     return 'opened';
   }
 
+  async settle(settlement: Settlement): Promise<'settled' | 'held' | 'lost-race'> {
+    const { registryId, expected, head, kept, origin } = settlement;
+    const flaw = flawOfSettlement(settlement);
+    if (flaw !== undefined) throw this.#breach(`a settlement in registry ${registryId} ${flaw}`);
+    const held = this.#held(registryId);
+    if (held.statements.hasKept(kept)) return 'held';
+    if (held.head === undefined || !isAsExpected(held.head, expected)) return 'lost-race';
+    held.statements.putKept(kept, origin);
+    held.head = frozen(head);
+    return 'settled';
+  }
+
   async conflicts(registryId: RegistryId): Promise<OpenedConflict[]> {
-    const conflicts = [...(this.#registries.get(registryId)?.conflicts.values() ?? [])];
-    return conflicts.sort((a, b) => (a.conflictId < b.conflictId ? -1 : 1));
+    return this.#registries.get(registryId)?.statements.conflicts() ?? [];
+  }
+
+  async keep(
+    registryId: RegistryId,
+    kept: KeptStatement,
+    origin: Origin,
+  ): Promise<'kept' | 'held'> {
+    const { statements } = this.#held(registryId);
+    if (statements.hasKept(kept)) return 'held';
+    statements.putKept(kept, origin);
+    return 'kept';
+  }
+
+  async kept(registryId: RegistryId): Promise<KeptStatement[]> {
+    return this.#registries.get(registryId)?.statements.kept() ?? [];
   }
 
   async putInvitation(invitation: AcceptedInvitation): Promise<void> {
@@ -342,10 +381,8 @@ export class MemoryLedgerStore implements LedgerStore {
     const held = this.#registries.get(registryId) ?? {
       entries: new Map(),
       state: new Map(),
-      confirmations: new Map(),
-      log: [],
+      statements: new HeldStatements(),
       cursors: new Map(),
-      conflicts: new Map(),
     };
     this.#registries.set(registryId, held);
     return held;
@@ -357,31 +394,6 @@ export class MemoryLedgerStore implements LedgerStore {
   }
 }
 
-function inCopy(copy: number, place: StateKey | number): string {
-  return `${copy}#${place}`;
-}
-
-/** Copy and key of a state item from its place. */
-function outOfCopy(place: string): { readonly copy: number; readonly key: StateKey } {
-  const end = place.indexOf('#');
-  return { copy: Number(place.slice(0, end)), key: place.slice(end + 1) as StateKey };
-}
-
-function heldItem(item: StateItem): HeldItem {
+function heldItem(item: StateItem) {
   return { item: frozen(item), text: encodeCanonical(item).toString() };
-}
-
-function isAsExpected(head: Head | undefined, expected: CommitWrite['expected']): boolean {
-  return head?.digest === expected?.digest && head?.conflictsVersion === expected?.conflictsVersion;
-}
-
-/** A copy that nobody can change. */
-function frozen<T extends object>(value: T): T {
-  return deepFreeze(structuredClone(value));
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const member of Object.values(value)) deepFreeze(member);
-  return Object.freeze(value);
 }

@@ -1,20 +1,35 @@
-import type { Alarms, Signal } from '../../registry/ports.ts';
+import type { Alarms, Facts, Measure, Signal } from '../../registry/ports.ts';
 
 export interface RaisedSignal {
   readonly signal: Signal;
-  readonly facts: Readonly<Record<string, string | number>>;
+  readonly facts: Facts;
 }
 
-/** Keeps what was raised, oldest first. */
+export interface MeasuredValue {
+  readonly measure: Measure;
+  readonly value: number;
+  readonly facts: Facts;
+}
+
+/** Keeps what was raised, and what was measured, each oldest first. */
 export class RecordingAlarms implements Alarms {
   readonly #raised: RaisedSignal[] = [];
+  readonly #measured: MeasuredValue[] = [];
 
-  raise(signal: Signal, facts: Readonly<Record<string, string | number>>): void {
+  raise(signal: Signal, facts: Facts): void {
     this.#raised.push({ signal, facts: { ...facts } });
+  }
+
+  measure(measure: Measure, value: number, facts: Facts): void {
+    this.#measured.push({ measure, value, facts: { ...facts } });
   }
 
   get raised(): readonly RaisedSignal[] {
     return this.#raised;
+  }
+
+  get measured(): readonly MeasuredValue[] {
+    return this.#measured;
   }
 
   get signals(): Signal[] {

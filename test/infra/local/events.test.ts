@@ -316,7 +316,7 @@ describe('the events of two instances', () => {
     const conflict = { registryId, conflictId, statement: finder.sign(statement) };
 
     await cluster.stopInstance('architect');
-    await store.openConflict({ ...conflict, recordedAt: timeAfter(1) }, head);
+    await store.openConflict({ ...conflict, recordedAt: timeAfter(1) }, head, 'received');
     await cluster.startInstance('architect');
 
     await vi.waitFor(

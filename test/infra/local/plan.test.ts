@@ -40,6 +40,7 @@ afterAll(() => {
 test('every part of the real templates is understood', () => {
   expect(plan.functions.map(({ entry, timeoutMs }) => [entry, timeoutMs]).sort()).toEqual([
     ['functions/api.lambda.ts', 30_000],
+    ['functions/audit.lambda.ts', 900_000],
     ['functions/deliver.lambda.ts', 60_000],
     ['functions/fan-out.lambda.ts', 60_000],
     ['functions/fetch-documents.lambda.ts', 900_000],
@@ -64,7 +65,7 @@ test('every part of the real templates is understood', () => {
     [10, 50],
     [1, 10],
   ]);
-  expect(plan.schedules).toMatchObject([{ seconds: 60 }]);
+  expect(plan.schedules.map(({ seconds }) => seconds).sort()).toEqual([60, 900]);
   expect(plan.routes.map(({ key }) => key).sort()).toEqual(['$default', 'ANY /v1/peer/{proxy+}']);
 });
 
@@ -81,6 +82,7 @@ test('every function gets an environment that the functions can read', () => {
       clusterCaPem: exampleAuthorityPem,
       operators: new Set([OPERATOR]),
       admittedLeads: 'any',
+      auditPeriodDays: 30,
       localEndpoints: true,
     });
     expect(plan.queues.map(({ url }) => url)).toContain(config.deliveryQueueUrl);

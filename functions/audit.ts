@@ -1,0 +1,84 @@
+import type { OpenInstance } from '../shared/adapters/aws/instance.ts';
+import { logLine } from '../shared/adapters/aws/log-line.ts';
+import type { Log } from '../shared/http/http-stack.ts';
+import type { RegistryId } from '../shared/ledger/digest.ts';
+import { auditAll } from '../shared/registry/audit-all.ts';
+import type { AuditRunOutcome } from '../shared/registry/audit-run.ts';
+
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+
+/** As the schedule of infra/stacks/replication-stack.ts calls it. */
+const RUN_EVERY_MS = 15 * MINUTE_MS;
+
+/** Entries of one registry and run: ten million are through within 30 days. */
+const ENTRIES_MAX = 10_000;
+
+/** Documents' bytes of one registry and run: 5 TiB are through within 30 days. */
+const BYTES_MAX = 2 * 1024 ** 3;
+
+/** What is under way at the end gets so long, before the function is stopped in the middle. */
+const RESERVE_MS = MINUTE_MS;
+/** Where nobody says how long the function may run. */
+const RUN_MS = 10 * MINUTE_MS;
+
+/** As far as Lambda's context is asked. */
+interface AuditContext {
+  readonly getRemainingTimeInMillis?: () => number;
+}
+
+/** Audits a part of every registry, so that all is audited within the configured period. */
+export function createAudit(open: OpenInstance, log: Log = logLine) {
+  return async (_event?: unknown, context?: AuditContext): Promise<void> => {
+    const instance = await open();
+    const remainingMs = context?.getRemainingTimeInMillis?.();
+    const runMs = remainingMs === undefined ? RUN_MS : remainingMs - RESERVE_MS;
+    const plan = {
+      periodMs: instance.config.auditPeriodDays * DAY_MS,
+      runEveryMs: RUN_EVERY_MS,
+      entriesMax: ENTRIES_MAX,
+      bytesMax: BYTES_MAX,
+      deadlineMs: instance.clock.now() + runMs,
+    };
+    const round = await auditAll(instance, plan, (registryId, outcome) =>
+      sayOutcome(log, registryId, outcome),
+    );
+    log(round.left > 0 ? 'warn' : 'info', 'audit round', { ...round });
+  };
+}
+
+function sayOutcome(log: Log, registryId: RegistryId, outcome: AuditRunOutcome): void {
+  switch (outcome.outcome) {
+    case 'unknown-registry':
+    case 'copy-changed':
+      log('info', 'not audited', { registryId, outcome: outcome.outcome });
+      return;
+    case 'damaged': {
+      const { code, detail } = outcome.finding;
+      log('error', 'not audited', { registryId, outcome: outcome.outcome, code, detail });
+      return;
+    }
+    case 'table-changed':
+    case 'audited':
+      log(levelOf(outcome), 'audited', { registryId, ...factsOf(outcome) });
+      return;
+  }
+}
+
+type Audited = Extract<AuditRunOutcome, { outcome: 'audited' | 'table-changed' }>;
+
+function levelOf({ outcome, findings, peers, late }: Audited): 'info' | 'warn' | 'error' {
+  const wrong = findings.length > 0 || peers.differing.length > 0;
+  if (wrong || outcome === 'table-changed' || peers.rolledBack !== undefined) return 'error';
+  return late ? 'warn' : 'info';
+}
+
+function factsOf({ findings, peers, late, ...counts }: Audited) {
+  return {
+    ...counts,
+    late: String(late),
+    findings: findings.length,
+    peersAnswered: peers.answered,
+    peersDiffering: peers.differing.length,
+  };
+}

@@ -1,0 +1,145 @@
+import { type CertificateId, digestOfStream, type RegistryId } from '../ledger/digest.ts';
+import type { UploadDocument } from '../ledger/transaction.ts';
+import { type Findings, findingAt } from './audit-finding.ts';
+import { type AuditFlaw, bytesMissing, flawOfBytes } from './audit-flaws.ts';
+import type { AuditPlan } from './audit-progress.ts';
+import type { BlobStore, Clock, LedgerStore, Signer } from './ports.ts';
+import type { SoundEntry } from './sound-entries.ts';
+
+/** The documents of audited entries: their sizes in every pass, their bytes within the period. */
+
+/** What of a run is used up. */
+export class AuditBudget {
+  readonly #clock: Clock;
+  readonly #plan: AuditPlan;
+  #documents = 0;
+  #bytes = 0;
+
+  constructor(clock: Clock, plan: AuditPlan) {
+    this.#clock = clock;
+    this.#plan = plan;
+  }
+
+  /** Documents whose bytes were read. */
+  get documents(): number {
+    return this.#documents;
+  }
+
+  /** Of those documents. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isOver(): boolean {
+    return this.#clock.now() >= this.#plan.deadlineMs;
+  }
+
+  /** One document fits always: otherwise a large one would never be read. */
+  fits(size: number): boolean {
+    if (this.isOver) return false;
+    return this.#documents === 0 || this.#bytes + size <= this.#plan.bytesMax;
+  }
+
+  spend(bytes: number): void {
+    this.#documents += 1;
+    this.#bytes += bytes;
+  }
+}
+
+/** Which documents this instance must hold: what it recorded as lead, and what it once held. */
+export interface Holding {
+  readonly self: readonly CertificateId[];
+  /** Everything through this entry was fetched. */
+  readonly through: number;
+}
+
+/** What this instance has verified, or confirmed with its signature. */
+export async function readHolding(
+  { store, signer }: { readonly store: LedgerStore; readonly signer: Signer },
+  registryId: RegistryId,
+): Promise<Holding> {
+  const self = signer.knownIds;
+  const progress = await store.progress(registryId);
+  const newest = await Promise.all(self.map((id) => store.newestConfirmation(registryId, id)));
+  const confirmed = newest.map((confirmation) => confirmation?.sequence ?? 0);
+  return { self, through: Math.max(0, progress?.verifiedThrough ?? 0, ...confirmed) };
+}
+
+/** Asked for together. */
+const SIZES_AT_A_TIME = 8;
+
+/** Whether the documents of the entries are there, with their sizes. */
+export async function auditSizes(
+  blobs: BlobStore,
+  holding: Holding,
+  entries: readonly SoundEntry[],
+  findings: Findings,
+): Promise<void> {
+  const uploads = entries.filter((entry) => uploadIn(entry) !== undefined);
+  for (let start = 0; start < uploads.length; start += SIZES_AT_A_TIME)
+    await Promise.all(
+      uploads.slice(start, start + SIZES_AT_A_TIME).map(async (entry) => {
+        const upload = uploadIn(entry) as UploadDocument;
+        const size = await blobs.sizeOf(upload.contentDigest);
+        const flaw = size === undefined ? missingIn(holding, entry) : flawOfBytes(upload, { size });
+        put(findings, entry, flaw);
+      }),
+    );
+}
+
+/**
+ * Reads the documents' bytes again as far as the budget goes. The sequence of the first entry whose
+ * document was not read, or undefined: all were.
+ */
+export async function auditBytes(
+  blobs: BlobStore,
+  [holding, budget]: readonly [Holding, AuditBudget],
+  entries: readonly SoundEntry[],
+  findings: Findings,
+): Promise<number | undefined> {
+  for (const entry of entries) {
+    const upload = uploadIn(entry);
+    if (upload === undefined) continue;
+    if (!budget.fits(upload.size)) return entry.stored.sequence;
+    const bytes = await blobs.get(upload.contentDigest);
+    if (bytes === undefined) {
+      put(findings, entry, missingIn(holding, entry));
+      continue;
+    }
+    const read = { isCut: false };
+    const found = await digestOfStream(until(() => budget.isOver, bytes, read));
+    if (read.isCut) return entry.stored.sequence;
+    budget.spend(found.size);
+    put(findings, entry, flawOfBytes(upload, found));
+  }
+  return undefined;
+}
+
+/** Ends early when the time is over. */
+async function* until(
+  isOver: () => boolean,
+  bytes: AsyncIterable<Uint8Array>,
+  read: { isCut: boolean },
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    read.isCut = isOver();
+    if (read.isCut) return;
+    yield chunk;
+  }
+}
+
+/** What a mirror has not fetched yet is not missing. */
+function missingIn({ self, through }: Holding, entry: SoundEntry): AuditFlaw | undefined {
+  const { lead, sequence } = entry.read.entry;
+  const upload = uploadIn(entry);
+  if (upload === undefined || (sequence > through && !self.includes(lead))) return undefined;
+  return bytesMissing(upload);
+}
+
+function put(findings: Findings, { stored }: SoundEntry, flaw: AuditFlaw | undefined): void {
+  if (flaw !== undefined) findings.add(findingAt(stored.sequence, flaw, flaw.digests));
+}
+
+function uploadIn({ transaction: { transaction } }: SoundEntry): UploadDocument | undefined {
+  return transaction.type === 'upload-document' ? transaction : undefined;
+}

@@ -1,0 +1,116 @@
+import { type Digest, isDigest, type RegistryId, type Sequence } from '../ledger/digest.ts';
+import type { AuditCode } from './audit.ts';
+import { tamperingEvidence } from './gather-evidence.ts';
+import type { Alarms } from './ports.ts';
+import { type ConflictPorts, reportConflict } from './report-conflict.ts';
+import { statedConflicts } from './standing.ts';
+
+/** What the scheduled audit finds, and what becomes of it. */
+
+export type FindingCode =
+  | AuditCode
+  /** An item lacks something, or cannot be read as what it should be. */
+  | 'STORED_DAMAGE'
+  /** A peer states another digest for an entry than the one that is stored here. */
+  | 'PEER_DIFFERS';
+
+export interface AuditFinding {
+  /** The entry that is wrong, or that what is wrong belongs to. */
+  readonly sequence: number;
+  readonly code: FindingCode;
+  readonly detail: string;
+  /** What is expected and what was found, as far as these are digests. */
+  readonly digests: readonly Digest[];
+}
+
+/** A sentence of what is stored may hold anything: it goes into logs and evidence. */
+const DETAIL_CHARACTERS_MAX = 1000;
+
+/** A finding about a stored entry; without digests it is told from others by the entry's own. */
+export function findingAt(
+  sequence: number,
+  { code, detail }: Pick<AuditFinding, 'code' | 'detail'>,
+  digests: readonly (string | undefined)[] = [],
+): AuditFinding {
+  const plain = detail.replaceAll('\0', '').slice(0, DETAIL_CHARACTERS_MAX).toWellFormed();
+  const known = digests.filter((digest) => digest !== undefined && isDigest(digest));
+  return { sequence, code, detail: plain.normalize('NFC'), digests: known };
+}
+
+/** What an item that cannot be read says of itself. */
+export function damageAt(sequence: number, { message }: Error): AuditFinding {
+  return findingAt(sequence, { code: 'STORED_DAMAGE', detail: message });
+}
+
+/** The findings by their entries: what is found from several sides is one. */
+export class Findings {
+  readonly #bySequence = new Map<number, AuditFinding>();
+
+  /** Keeps the first of each entry. */
+  add(...findings: readonly (AuditFinding | undefined)[]): void {
+    for (const finding of findings)
+      if (finding !== undefined && !this.#bySequence.has(finding.sequence))
+        this.#bySequence.set(finding.sequence, finding);
+  }
+
+  /** In the order of their entries. */
+  get all(): AuditFinding[] {
+    return [...this.#bySequence.values()].sort((a, b) => a.sequence - b.sequence);
+  }
+}
+
+/** Says the finding loudly. */
+export function raiseFinding(
+  alarms: Alarms,
+  registryId: RegistryId,
+  { sequence, code, detail, digests }: AuditFinding,
+  peer?: string,
+): void {
+  const found = digests.at(-1);
+  const expected = digests.length > 1 ? digests[0] : undefined;
+  alarms.raise('AuditFindings', {
+    registryId,
+    ...(peer === undefined ? {} : { peer }),
+    sequence,
+    code,
+    detail,
+    ...(expected === undefined ? {} : { expected }),
+    ...(found === undefined ? {} : { found }),
+  });
+}
+
+/**
+ * Says every finding loudly, and records the first one as a conflict of this instance with itself:
+ * from then on nothing is appended or stored here. One such word may be open at a time (protocol
+ * section 7), and blocks for all; while it is, the alarm alone tells of more.
+ */
+export async function recordFindings(
+  ports: ConflictPorts,
+  registryId: RegistryId,
+  findings: readonly AuditFinding[],
+): Promise<void> {
+  for (const finding of findings) raiseFinding(ports.alarms, registryId, finding);
+  const [first] = findings;
+  if (first === undefined || (await hasOwnWordOpen(ports, registryId))) return;
+  const detail = `${first.code}: ${first.detail}`;
+  await reportConflict(ports, registryId, {
+    kind: 'local-tampering',
+    sequence: first.sequence,
+    accused: ports.signer.certificateId,
+    digests: first.digests,
+    evidence: tamperingEvidence(registryId, first.sequence as Sequence, detail),
+    detail,
+  });
+}
+
+async function hasOwnWordOpen(
+  { store, signer }: ConflictPorts,
+  registryId: RegistryId,
+): Promise<boolean> {
+  const head = await store.head(registryId);
+  if (head === undefined || head.openConflicts.length === 0) return false;
+  const open = await statedConflicts(store, head);
+  return open.some(
+    ({ said }) => said.kind === 'local-tampering' && signer.knownIds.includes(said.signer),
+  );
+}

@@ -1,0 +1,258 @@
+import { leadOf } from '../ledger/chain.ts';
+import type { CertificateId, RegistryId } from '../ledger/digest.ts';
+import { limits } from '../ledger/limits.ts';
+import {
+  AuditBudget,
+  auditBytes,
+  auditSizes,
+  type Holding,
+  readHolding,
+} from './audit-documents.ts';
+import { type AuditedCopy, auditEntries } from './audit-entries.ts';
+import {
+  type AuditFinding,
+  damageAt,
+  Findings,
+  raiseFinding,
+  recordFindings,
+} from './audit-finding.ts';
+import { auditHead } from './audit-head.ts';
+import {
+  type AuditPlan,
+  type AuditProgressItem,
+  type AuditSlice,
+  progressAfter,
+  sliceDue,
+} from './audit-progress.ts';
+import { type ComparePorts, type Comparison, compareWithPeers } from './compare-with-peers.ts';
+import type { Head } from './ports.ts';
+import { orDamage, type SoundEntry } from './sound-entries.ts';
+import { StoredDamage } from './stored-damage.ts';
+
+/**
+ * One run of the scheduled audit of one registry: everything that this instance stores is read again
+ * within a period, the newest in every run.
+ *
+ * 1. Read the head, and how far the run before came.
+ * 2. Audit the newest entries, and the head item against them.
+ * 3. Compare with the peers.
+ * 4. Go on with the pass: so many entries as are due, as far as time and bytes go.
+ * 5. Say what was found, and record it as a conflict of this instance with itself.  A crash before
+ *    it: the same is found again.
+ * 6. Note how far it came.  A crash before it repeats the slice.
+ *
+ * Rejects where the store does: nothing is noted then, and the next run tries the same again.
+ */
+
+export type AuditRunPorts = ComparePorts;
+
+export interface AuditRunReport {
+  /** The slice: `through` is before `from` where there was no time for it. */
+  readonly from: number;
+  readonly through: number;
+  /** Entries that were audited, the newest among them. */
+  readonly entries: number;
+  readonly confirmations: number;
+  /** Versions whose bytes were read, and their bytes. */
+  readonly documents: number;
+  readonly bytes: number;
+  readonly findings: readonly AuditFinding[];
+  readonly peers: Comparison;
+  /** Passes that came to the head so far. */
+  readonly passes: number;
+  /** The pass takes longer than the period: too little time, or too many bytes. */
+  readonly late: boolean;
+}
+
+export type AuditRunOutcome =
+  | ({
+      /**
+       * `table-changed`: this instance leads, and its head was written in another table. It was
+       * restored from a backup, and must not append before that is resolved.
+       */
+      readonly outcome: 'audited' | 'table-changed';
+    } & AuditRunReport)
+  /** A set-aside began another copy meanwhile: nothing of this run counts. */
+  | { readonly outcome: 'copy-changed' }
+  /** What was to be read first cannot be read: the head, or what was noted beside the ledger. */
+  | { readonly outcome: 'damaged'; readonly finding: AuditFinding }
+  | { readonly outcome: 'unknown-registry' };
+
+/** Peers that did not answer in an earlier run of the same round; grows. */
+export type Away = Set<CertificateId>;
+
+/** Audits what is due of one registry, and records what is wrong. */
+export async function runAudit(
+  ports: AuditRunPorts,
+  registryId: RegistryId,
+  plan: AuditPlan,
+  away: Away = new Set(),
+): Promise<AuditRunOutcome> {
+  const head = await orDamage(() => ports.store.head(registryId));
+  if (head === undefined) return { outcome: 'unknown-registry' };
+  // There is no head to put a conflict on: whatever writes to this registry fails anyhow.
+  if (head instanceof StoredDamage) return damaged(ports, registryId, damageAt(1, head));
+  const outcome = await orDamage(() => auditFromHead(ports, head, plan, away));
+  if (!(outcome instanceof StoredDamage)) return outcome;
+  const finding = damageAt(head.sequence, outcome);
+  await recordFindings(ports, registryId, [finding]);
+  return { outcome: 'damaged', finding };
+}
+
+function damaged(
+  { alarms }: AuditRunPorts,
+  registryId: RegistryId,
+  finding: AuditFinding,
+): AuditRunOutcome {
+  raiseFinding(alarms, registryId, finding);
+  return { outcome: 'damaged', finding };
+}
+
+async function auditFromHead(
+  ports: AuditRunPorts,
+  head: Head,
+  plan: AuditPlan,
+  away: Away,
+): Promise<AuditRunOutcome> {
+  const { store, clock, signer } = ports;
+  const { registryId } = head;
+  const slice = sliceDue(await progressOf(ports, head), head, plan, clock.now());
+  const run = await RegistryAudit.begin(ports, head, plan);
+  await run.auditNewest();
+  const peers = await run.compare({ deadlineMs: plan.deadlineMs, away });
+  const next = await run.auditSlice(slice);
+  const findings = run.findings;
+  if (findings.length > 0 && (await store.head(registryId))?.copy !== head.copy)
+    return { outcome: 'copy-changed' };
+  await recordFindings(ports, registryId, findings);
+  const times = { nowMs: clock.now(), periodMs: plan.periodMs };
+  const after = progressAfter(slice, head, { next, findings }, times);
+  await store.putAuditProgress(after);
+  const restored =
+    signer.knownIds.includes(leadOf(head.configuration)) &&
+    head.tableId !== (await store.tableId());
+  return {
+    outcome: restored ? 'table-changed' : 'audited',
+    ...run.report,
+    from: slice.from,
+    through: next - 1,
+    findings,
+    peers,
+    passes: after.passes,
+    late: times.nowMs - Date.parse(slice.progress.passStartedAt) > plan.periodMs,
+  };
+}
+
+/** An item that cannot be read is told, and a pass begun anew: it proves nothing. */
+async function progressOf(
+  { store, alarms }: AuditRunPorts,
+  { registryId, sequence }: Head,
+): Promise<AuditProgressItem | undefined> {
+  const progress = await orDamage(() => store.auditProgress(registryId));
+  if (!(progress instanceof StoredDamage)) return progress;
+  raiseFinding(alarms, registryId, damageAt(sequence, progress));
+  return undefined;
+}
+
+/** So many of the newest entries are audited in every run. */
+const NEWEST = limits.pageMax;
+
+class RegistryAudit {
+  readonly #ports: AuditRunPorts;
+  readonly #copy: AuditedCopy;
+  readonly #holding: Holding;
+  readonly #budget: AuditBudget;
+  readonly #findings = new Findings();
+  /** The newest entries, audited but for their documents' bytes. */
+  #newest: readonly SoundEntry[] = [];
+  #entries = 0;
+  #confirmations = 0;
+
+  static async begin(ports: AuditRunPorts, head: Head, plan: AuditPlan): Promise<RegistryAudit> {
+    const { store } = ports;
+    const invitation = await store.invitation(head.registryId);
+    const everPeers = new Set([...head.everPeers, ...(invitation?.everPeers ?? [])]);
+    const holding = await readHolding(ports, head.registryId);
+    return new RegistryAudit(ports, { store, head, everPeers }, [holding, plan]);
+  }
+
+  constructor(
+    ports: AuditRunPorts,
+    copy: AuditedCopy,
+    [holding, plan]: readonly [Holding, AuditPlan],
+  ) {
+    this.#ports = ports;
+    this.#copy = copy;
+    this.#holding = holding;
+    this.#budget = new AuditBudget(ports.clock, plan);
+  }
+
+  get findings(): AuditFinding[] {
+    return this.#findings.all;
+  }
+
+  get report() {
+    const { documents, bytes } = this.#budget;
+    return { entries: this.#entries, confirmations: this.#confirmations, documents, bytes };
+  }
+
+  get #newestFrom(): number {
+    return Math.max(1, this.#copy.head.sequence - NEWEST + 1);
+  }
+
+  async auditNewest(): Promise<void> {
+    this.#newest = await this.#audit(this.#newestFrom, this.#copy.head.sequence);
+    await auditSizes(this.#ports.blobs, this.#holding, this.#newest, this.#findings);
+    await auditHead(this.#copy, this.#findings);
+  }
+
+  /** A copy that is being filled is behind its peers, and is compared when it is whole. */
+  async compare(bounds: Parameters<typeof compareWithPeers>[2]): Promise<Comparison> {
+    const { head } = this.#copy;
+    if (head.filling !== undefined) return { answered: 0, differing: [] };
+    return compareWithPeers(this.#ports, head, bounds, this.#findings);
+  }
+
+  /** The entry that the next run goes on with. */
+  async auditSlice({ from, through, bytes }: AuditSlice): Promise<number> {
+    let next = from;
+    while (next <= through && !this.#budget.isOver) {
+      const newest = next >= this.#newestFrom;
+      const last = newest ? through : Math.min(through, this.#newestFrom - 1);
+      const end = Math.min(last, next + limits.pageMax - 1);
+      const page = newest ? this.#newestIn(next, end) : await this.#audit(next, end);
+      const stopped = await this.#auditDocuments(page, { bytes, newest });
+      if (stopped !== undefined) return stopped;
+      next = end + 1;
+    }
+    return next;
+  }
+
+  #newestIn(from: number, through: number): readonly SoundEntry[] {
+    return this.#newest.filter(
+      ({ stored: { sequence } }) => sequence >= from && sequence <= through,
+    );
+  }
+
+  async #audit(from: number, through: number): Promise<readonly SoundEntry[]> {
+    const { sound, confirmations } = await auditEntries(
+      this.#copy,
+      { from, through },
+      this.#findings,
+    );
+    this.#entries += through - from + 1;
+    this.#confirmations += confirmations;
+    return sound;
+  }
+
+  /** The entry whose document there is no room for any more. */
+  async #auditDocuments(
+    page: readonly SoundEntry[],
+    { bytes, newest }: { readonly bytes: boolean; readonly newest: boolean },
+  ): Promise<number | undefined> {
+    const { blobs } = this.#ports;
+    if (bytes) return auditBytes(blobs, [this.#holding, this.#budget], page, this.#findings);
+    if (!newest) await auditSizes(blobs, this.#holding, page, this.#findings);
+    return undefined;
+  }
+}

@@ -1,0 +1,55 @@
+import type { Digest, RegistryId } from '../ledger/digest.ts';
+import { type ConcludePorts, isConcluded } from './conclude.ts';
+import type { JudgedCommit } from './judge-delivery.ts';
+import type { KnownResolution } from './kept-statements.ts';
+import type { Delivery } from './messages.ts';
+import type { Head } from './ports.ts';
+import { receiveResolution } from './receive-decision.ts';
+import { readStanding } from './standing.ts';
+import { namedBy } from './store-commits.ts';
+
+/** What a mirror does not take while conflicts are open, or for ever: protocol section 7. */
+
+export type Barred =
+  | { readonly outcome: 'in-conflict'; readonly conflicts: readonly Digest[] }
+  /** This instance has signed the closing of the registry. */
+  | { readonly outcome: 'closed' };
+
+/** While conflicts are open nothing comes in but under resolutions that cover all of them. */
+export async function barredFromNext(
+  ports: ConcludePorts,
+  head: Head,
+  { registryId, delivery }: { readonly registryId: RegistryId; readonly delivery: Delivery },
+): Promise<Barred | undefined> {
+  if (head.closed === true) return { outcome: 'closed' };
+  if (head.openConflicts.length === 0) return undefined;
+  const barred = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
+  if ((await readStanding(ports, head)).outcome === 'resolving') return undefined;
+  // What the lead decided may come with the entries before it comes with the statements.
+  for (const signed of delivery.resolutions ?? [])
+    await receiveResolution(ports, registryId, signed);
+  const now = await ports.store.head(registryId);
+  if (now === undefined || now.openConflicts.length === 0) return undefined;
+  return (await readStanding(ports, now)).outcome === 'resolving' ? undefined : barred;
+}
+
+/** Entries up to where it was decided, and then the one that carries it out. */
+export async function barredByResolution(
+  ports: ConcludePorts,
+  head: Head,
+  commit: JudgedCommit,
+): Promise<Barred | undefined> {
+  const barred = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
+  const { outcome, open } = await readStanding(ports, head);
+  if (outcome !== 'resolving') return barred;
+  const named = namedBy(commit);
+  const { sequence } = commit.checkpoint.statement;
+  for (const conflict of open) {
+    const { digest, resolution } = conflict.resolution as KnownResolution;
+    if (sequence <= resolution.through.sequence) continue;
+    if (!named.includes(digest)) return barred;
+    const carried = resolution.manner === 'expel' || resolution.manner === 'replace';
+    if (!carried && !(await isConcluded(ports, head, conflict))) return barred;
+  }
+  return undefined;
+}

@@ -1,0 +1,294 @@
+import type { Link } from '../ledger/backlinks.ts';
+import { leadOf } from '../ledger/chain.ts';
+import { type ConflictStatement, conflictIdOf, conflictSchema } from '../ledger/conflict.ts';
+import { type CertificateId, type Digest, digestOf, type RegistryId } from '../ledger/digest.ts';
+import { readEntry } from '../ledger/entry.ts';
+import { type Refused, refuse } from '../ledger/errors.ts';
+import { type Evidence, readEvidence } from '../ledger/evidence.ts';
+import { type ReadStatement, readStatement } from '../ledger/jws.ts';
+import { limits } from '../ledger/limits.ts';
+import { recheckEvidence } from '../ledger/recheck-evidence.ts';
+import { readCarrying, replacedBy } from './carrying.ts';
+import { commitHolding, peersAround } from './configuration-at.ts';
+import type { OpenedConflict } from './conflict-record.ts';
+import { judgeCommit } from './judge-delivery.ts';
+import { allReports, allResolutions, keptStatement } from './kept-statements.ts';
+import type { PeerTransport } from './peer-transport.ts';
+import type { Head, StoredEntry } from './ports.ts';
+import { type ConflictPorts, open, reopen } from './report-conflict.ts';
+import { statedConflicts } from './standing.ts';
+import { checkCommits, readSettled } from './store-commits.ts';
+
+/**
+ * A conflict that another instance found: protocol section 7.
+ *
+ * 1. Read the signature; hold the signer against the list in force where it speaks about.
+ * 2. Get the evidence, from whoever brings the statement or from its signer, and keep it.
+ * 3. Recheck it. A claim against the lead must reproduce, from signed bytes or from the own copy;
+ *    what a signer says of itself or of what it received stands by its word, one at a time.
+ * 4. Open it here likewise, or attach it to the same conflict.  A crash before it: it comes again.
+ */
+
+export interface ReceiveConflictPorts extends ConflictPorts {
+  readonly transport: PeerTransport;
+}
+
+export type ReceivedConflict =
+  | 'held'
+  | 'new'
+  /** It cannot be judged yet: about entries, or with evidence, that are not here. */
+  | { readonly outcome: 'ahead'; readonly head: number }
+  | { readonly outcome: 'unknown-registry' }
+  | Refused;
+
+/** So many reports of one conflict are kept of one signer: each failed attempt makes one. */
+const REPORTS_MAX = 16;
+
+/** Kinds whose evidence proves what somebody else did. */
+const PROVABLE: ReadonlySet<string> = new Set(['fork', 'invalid-transaction']);
+
+export async function receiveConflict(
+  ports: ReceiveConflictPorts,
+  registryId: RegistryId,
+  caller: CertificateId,
+  compact: string,
+): Promise<ReceivedConflict> {
+  const read = readStatement(compact, conflictSchema);
+  if (read.outcome === 'refused') return read;
+  const said = read.statement;
+  if (said.registryId !== registryId)
+    return refuse('STATEMENT_REGISTRY_DIFFERS', `is about the registry ${said.registryId}`);
+  const head = await ports.store.head(registryId);
+  if (head === undefined) return { outcome: 'unknown-registry' };
+  const foreign = await signerFlaw(ports, head, said);
+  if (foreign !== undefined) return foreign;
+  const attached = await attach(ports, head, read);
+  if (attached !== undefined) return attached;
+  const evidence = await evidenceOf(ports, head, said, caller);
+  if (evidence === undefined) return { outcome: 'ahead', head: head.sequence };
+  if ('code' in evidence) return evidence;
+  const unproved = await recheck(ports, head, said, evidence);
+  if (unproved !== undefined) return contested(ports, head, read, unproved);
+  return openLikewise(ports, head, read);
+}
+
+/** Who was a peer at that sequence; about what is not here yet, whoever is one now. */
+async function signerFlaw(
+  { store }: ReceiveConflictPorts,
+  head: Head,
+  { signer, sequence, accused, kind }: ConflictStatement,
+): Promise<Exclude<ReceivedConflict, 'held' | 'new'> | undefined> {
+  const ahead = sequence > head.sequence;
+  const commit = ahead ? [] : await commitHolding(store, head, sequence);
+  const peers = ahead ? new Set(head.configuration.peers) : await peersAround(store, head, commit);
+  const wait = { outcome: 'ahead', head: head.sequence } as const;
+  if (!peers.has(signer)) {
+    if (ahead) return wait;
+    return refuse('SIGNER_NO_PEER', `${signer} was no peer at entry ${sequence}`);
+  }
+  if (!PROVABLE.has(kind)) return undefined;
+  const lead = ahead ? leadOf(head.configuration) : leadIn(commit, sequence);
+  if (accused === lead) return undefined;
+  if (ahead) return wait;
+  return refuse('ACCUSED_DIFFERS', `accuses ${accused}; at entry ${sequence} leads ${lead}`);
+}
+
+function leadIn(commit: readonly StoredEntry[], sequence: number): CertificateId | undefined {
+  const stored = commit.find((each) => each.sequence === sequence);
+  const entry = stored === undefined ? undefined : readEntry(stored.entry);
+  return entry?.outcome === 'read' ? entry.entry.lead : undefined;
+}
+
+/** A further report of what is known: kept beside it. Undefined: it is new here. */
+async function attach(
+  { store, clock, alarms }: ReceiveConflictPorts,
+  head: Head,
+  { statement: said, digest, compact }: ReadStatement<ConflictStatement>,
+): Promise<ReceivedConflict | undefined> {
+  const { registryId } = head;
+  const conflictId = conflictIdOf(said);
+  const known = (await allReports(store, registryId)).filter(
+    (report) => report.conflictId === conflictId,
+  );
+  const resolvedAt = await resolvedSince(store, head, conflictId);
+  const resolved = resolvedAt !== undefined;
+  if (known.length === 0 && !resolved) return undefined;
+  if (known.some((each) => isSameReport(each.said, said))) return 'held';
+  if (known.filter((each) => each.said.signer === said.signer).length >= REPORTS_MAX)
+    return refuse(
+      'STATEMENT_REPEATED',
+      `${said.signer} has reported the conflict ${conflictId} ${REPORTS_MAX} times`,
+    );
+  const recordedAt = new Date(clock.now()).toISOString();
+  if (resolvedAt !== undefined && said.detectedAt > resolvedAt) {
+    const again = { registryId, conflictId, statement: compact, recordedAt };
+    await reopen({ store, alarms }, again, 'received', `reported by ${said.signer}`);
+    return 'new';
+  }
+  await store.keep(
+    registryId,
+    { ...keptStatement('report', compact, { recordedAt }), digest },
+    'received',
+  );
+  if (!resolved && known.some((each) => each.said.signer === said.signer))
+    alarms.raise('ConflictsOpened', {
+      conflictId,
+      registryId,
+      kind: said.kind,
+      sequence: said.sequence,
+      signer: said.signer,
+      detail: 'the resolution in force was tried and met the same again',
+    });
+  return 'new';
+}
+
+function isSameReport(a: ConflictStatement, b: ConflictStatement): boolean {
+  return a.signer === b.signer && a.detectedAt === b.detectedAt;
+}
+
+/** Since when a resolution that names it has been carried out here. Undefined: none has. */
+async function resolvedSince(
+  store: ReceiveConflictPorts['store'],
+  head: Head,
+  conflictId: Digest,
+): Promise<string | undefined> {
+  if (head.openConflicts.includes(conflictId)) return undefined;
+  const known = await allResolutions(store, head.registryId);
+  return known
+    .filter(
+      ({ digest, resolution }) =>
+        digest !== head.resolution && resolution.conflicts.includes(conflictId),
+    )
+    .map(({ recordedAt }) => recordedAt)
+    .sort()
+    .at(-1);
+}
+
+/** The evidence, kept here by its digest. Undefined: nobody who should have it answers now. */
+async function evidenceOf(
+  { blobs, transport, signer }: ReceiveConflictPorts,
+  { registryId }: Head,
+  said: ConflictStatement,
+  caller: CertificateId,
+): Promise<Evidence | Refused | undefined> {
+  const [digest] = said.evidence;
+  if (digest === undefined) return refuse('EVIDENCE_MALFORMED', 'names no evidence');
+  const held = await blobs.evidence(digest);
+  if (held !== undefined) return evidenceIn(held);
+  const peers = [...new Set([caller, said.signer])].filter((id) => !signer.knownIds.includes(id));
+  for (const peer of peers) {
+    const bytes = await askEvidence(transport, registryId, [peer, digest]);
+    const read = bytes === undefined ? undefined : evidenceIn(bytes);
+    if (bytes === undefined || read === undefined) continue;
+    if (!('code' in read)) await blobs.putEvidence(digest, bytes);
+    return read;
+  }
+  return undefined;
+}
+
+/** The very bytes with that digest, from one peer. */
+async function askEvidence(
+  transport: PeerTransport,
+  registryId: RegistryId,
+  [peer, digest]: readonly [CertificateId, Digest],
+): Promise<Uint8Array | undefined> {
+  const request = { operation: 'evidence', registryId, subject: digest } as const;
+  const answer = await transport.call(peer, request);
+  if (answer.outcome === 'unreachable' || answer.status !== 200) return undefined;
+  if (answer.body.length > limits.evidenceBytesMax) return undefined;
+  return digestOf(answer.body) === digest ? answer.body : undefined;
+}
+
+function evidenceIn(bytes: Uint8Array): Evidence | Refused {
+  const read = readEvidence(bytes);
+  return read.outcome === 'refused' ? read : read.evidence;
+}
+
+/** Why it does not reproduce; undefined: it does. */
+async function recheck(
+  ports: ReceiveConflictPorts,
+  head: Head,
+  said: ConflictStatement,
+  evidence: Evidence,
+): Promise<Refused | undefined> {
+  const voided = await voidedHere(ports, head);
+  const rechecked = recheckEvidence(said, evidence, voided);
+  if (rechecked.outcome === 'reproduced') return undefined;
+  // What rests on something absent shows in a whole copy only.
+  const own =
+    evidence.kind === 'invalid-transaction' && (await isInvalidHere(ports, head, said, evidence));
+  return own ? undefined : rechecked;
+}
+
+/** Entries that people replaced: what they say shows nothing of the state. */
+async function voidedHere({ store }: ReceiveConflictPorts, { registryId }: Head): Promise<Link[]> {
+  const known = await allResolutions(store, registryId);
+  return known.flatMap(({ resolution }) => replacedBy(resolution));
+}
+
+/** Whether the own copy, which ends just before that commit, refuses the same entry. */
+async function isInvalidHere(
+  { store, signer }: ReceiveConflictPorts,
+  head: Head,
+  said: ConflictStatement,
+  { commit }: Extract<Evidence, { kind: 'invalid-transaction' }>,
+): Promise<boolean> {
+  const judged = judgeCommit(head.registryId, commit);
+  if (judged.outcome === 'malformed' || judged.first !== head.sequence + 1) return false;
+  const carrying = await readCarrying(store, head, head.decided ?? []);
+  const read = await readSettled(store, head.registryId, [judged], carrying);
+  if (read === undefined) return false;
+  const { registryId, tableId } = head;
+  const own = { registryId, read, self: signer.knownIds, tableId, carrying };
+  const check = checkCommits(own, [judged]);
+  if (check.outcome !== 'disagrees') return false;
+  return check.kind === said.kind && check.digests.join() === said.digests.join();
+}
+
+/**
+ * Refused, and alarmed by the caller. Where this instance itself is accused it is kept all the
+ * same: its finder is stopped, and only a resolution of the lead can help it.
+ */
+async function contested(
+  { store, signer, clock }: ReceiveConflictPorts,
+  { registryId }: Head,
+  { statement, digest, compact }: ReadStatement<ConflictStatement>,
+  refused: Refused,
+): Promise<ReceivedConflict> {
+  if (statement.accused !== 'open' && signer.knownIds.includes(statement.accused)) {
+    const recordedAt = new Date(clock.now()).toISOString();
+    const report = { ...keptStatement('report', compact, { recordedAt }), digest };
+    await store.keep(registryId, report, 'received');
+  }
+  return refused;
+}
+
+async function openLikewise(
+  ports: ReceiveConflictPorts,
+  head: Head,
+  { statement: said, compact }: ReadStatement<ConflictStatement>,
+): Promise<ReceivedConflict> {
+  const { registryId } = head;
+  const wait = { outcome: 'ahead', head: head.sequence } as const;
+  if (!PROVABLE.has(said.kind) && (await hasClaimOpen(ports, head, said.signer))) return wait;
+  const recordedAt = new Date(ports.clock.now()).toISOString();
+  const conflict: OpenedConflict = {
+    registryId,
+    conflictId: conflictIdOf(said),
+    statement: compact,
+    recordedAt,
+  };
+  const opened = await open(ports, conflict, 'received', `reported by ${said.signer}`);
+  return opened === 'opened' ? 'new' : 'held';
+}
+
+/** Its word blocks the registry: one such claim at a time. */
+async function hasClaimOpen(
+  { store }: ReceiveConflictPorts,
+  head: Head,
+  signer: CertificateId,
+): Promise<boolean> {
+  if (head.openConflicts.length === 0) return false;
+  const open = await statedConflicts(store, head);
+  return open.some(({ said }) => said.signer === signer && !PROVABLE.has(said.kind));
+}

@@ -1,0 +1,105 @@
+import { payloadOf } from '../ledger/jws.ts';
+import { limits } from '../ledger/limits.ts';
+import { encodeMessage, readMessage, type Statements, schemas } from './messages.ts';
+import type { PeerAnswer, PeerTransport } from './peer-transport.ts';
+import type { Alarms, Cursor, Head, LedgerStore, LoggedStatement } from './ports.ts';
+
+/**
+ * Own statements on their way to one peer, from the log and its cursor: in order, all of them
+ * (protocol section 6). What concerns conflicts does not wait behind confirmations that run ahead of
+ * a peer which is blocked by that very conflict: it is sent before its turn as well, and again in
+ * its turn, for everything is stored once.
+ */
+
+export interface SendStatementsPorts {
+  readonly store: LedgerStore;
+  readonly transport: PeerTransport;
+  readonly alarms: Alarms;
+}
+
+export type SentStatements =
+  /** Nothing is left to send. */
+  | 'done'
+  | { readonly outcome: 'moved'; readonly statementsThrough: number }
+  | { readonly outcome: 'not-taken'; readonly answer: PeerAnswer };
+
+/** The next page of the log. */
+export async function sendStatements(
+  ports: SendStatementsPorts,
+  head: Head,
+  cursor: Pick<Cursor, 'peer' | 'statementsThrough'>,
+): Promise<SentStatements> {
+  const after = cursor.statementsThrough;
+  const logged = await ports.store.statementsAfter(head.registryId, after, limits.statementsMax);
+  if (logged.length === 0) return 'done';
+  const answer = await send(ports, head, cursor, logged);
+  if (answer.outcome === 'answered' && answer.status === 200)
+    return { outcome: 'moved', statementsThrough: logged.at(-1)?.index ?? after };
+  const refused = refusedAt(logged, answer);
+  if (refused === undefined) return { outcome: 'not-taken', answer };
+  // It was brought, and judged: what comes after it must not wait behind it for ever.
+  ports.alarms.raise('StatementsRefused', {
+    registryId: head.registryId,
+    peer: cursor.peer,
+    detail: `${cursor.peer} refuses the own statement ${refused.index}: ${refused.reason}`,
+  });
+  return { outcome: 'moved', statementsThrough: refused.index };
+}
+
+/** The statement that the peer judged and does not take. Undefined: it may take it later. */
+function refusedAt(
+  logged: readonly LoggedStatement[],
+  answer: PeerAnswer,
+): { readonly index: number; readonly reason: string } | undefined {
+  if (answer.outcome === 'unreachable' || answer.status !== 400) return undefined;
+  const problem = readMessage(schemas.refusedStatement, answer.body);
+  if (problem.outcome === 'refused') return undefined;
+  const { taken, code, detail } = problem.value;
+  const index = logged[taken]?.index;
+  return index === undefined ? undefined : { index, reason: `${code} ${detail}` };
+}
+
+/** So much of the log is looked through for what is not to wait. */
+const PAGES_MAX = 10;
+
+/** What is about conflicts and is still to be sent, before its turn. */
+export async function sendDecisions(
+  ports: SendStatementsPorts,
+  head: Head,
+  cursor: Pick<Cursor, 'peer' | 'statementsThrough'>,
+): Promise<PeerAnswer | undefined> {
+  const decisions: LoggedStatement[] = [];
+  let after = cursor.statementsThrough;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const logged = await ports.store.statementsAfter(head.registryId, after, limits.statementsMax);
+    decisions.push(...logged.filter(({ statement }) => !isConfirmation(statement)));
+    if (logged.length < limits.statementsMax) break;
+    after = logged.at(-1)?.index ?? after;
+  }
+  if (decisions.length === 0) return undefined;
+  return send(ports, head, cursor, decisions.slice(0, limits.statementsMax));
+}
+
+function isConfirmation(statement: LoggedStatement['statement']): boolean {
+  const { format } = payloadOf(statement) as { readonly format: string };
+  return format === 'registry/confirmation/v1';
+}
+
+function send(
+  { transport }: SendStatementsPorts,
+  { registryId }: Head,
+  { peer }: Pick<Cursor, 'peer'>,
+  logged: readonly LoggedStatement[],
+): Promise<PeerAnswer> {
+  const message: Statements = {
+    format: 'registry/statements/v1',
+    registryId,
+    statements: logged.map(({ statement, checkpoint, decision }) => ({
+      statement,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...(decision === undefined ? {} : { decision }),
+    })),
+  };
+  const body = encodeMessage(message);
+  return transport.call(peer, { operation: 'statements', registryId, body });
+}

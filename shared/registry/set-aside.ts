@@ -1,0 +1,186 @@
+import { leadOf } from '../ledger/chain.ts';
+import type { Digest, RegistryId } from '../ledger/digest.ts';
+import { type Refused, refuse } from '../ledger/errors.ts';
+import { type Compact, readDecision } from '../ledger/jws.ts';
+import { limits } from '../ledger/limits.ts';
+import { type SetAside, setAsideSchema } from '../ledger/resolution.ts';
+import type { KeptStatement } from './conflict-record.ts';
+import { keptStatement } from './kept-statements.ts';
+import { beginCopy, isAboutStored, type NewCopyPorts } from './new-copy.ts';
+import type { Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
+import { flawOfOrder, type Order } from './resolve.ts';
+import { type OpenConflict, statedConflicts } from './standing.ts';
+
+/**
+ * An operator sets the divergent entries of the mirror's own copy aside: protocol section 7.
+ *
+ * 1. Read the operator's signature; hold it against the open conflicts and the copy.  Nothing is
+ *    touched.
+ * 2. Sign the same payload, and begin the next copy with it, in one write (`new-copy.ts`).
+ *
+ * Nothing is deleted: what is set aside is evidence.
+ */
+
+export type SetAsideOutcome =
+  | { readonly outcome: 'set-aside' | 'held'; readonly kept: KeptStatement }
+  | { readonly outcome: 'unknown-registry' }
+  | { readonly outcome: 'busy' }
+  | Refused;
+
+const ATTEMPTS_MAX = 8;
+
+export async function setAside(
+  ports: NewCopyPorts,
+  registryId: RegistryId,
+  order: Order,
+): Promise<SetAsideOutcome> {
+  const decided = readDecision(order.decision, setAsideSchema);
+  if (decided.outcome === 'refused') return decided;
+  const { statement, digest, compact } = decided;
+  const foreign = flawOfOrder(ports.signer, registryId, order, statement);
+  if (foreign !== undefined) return foreign;
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const outcome = await attemptSetAside(ports, statement, [digest, compact]);
+    if (outcome !== 'again') return outcome;
+  }
+  return { outcome: 'busy' };
+}
+
+async function attemptSetAside(
+  ports: NewCopyPorts,
+  statement: SetAside,
+  [digest, decision]: readonly [Digest, Compact],
+): Promise<SetAsideOutcome | 'again'> {
+  const { registryId } = statement;
+  const head = await ports.store.head(registryId);
+  if (head === undefined) return { outcome: 'unknown-registry' };
+  const held = await heldSetAside(ports.store, registryId, digest);
+  if (held !== undefined) return { outcome: 'held', kept: held };
+  const flaw = await flawOfSetAside(ports, head, statement);
+  if (flaw !== undefined) return flaw;
+  const recordedAt = new Date(ports.clock.now()).toISOString();
+  const kept = keptStatement('set-aside', ports.signer.sign(statement), { recordedAt, decision });
+  const begun = await beginCopy(ports, head, { kept, through: statement.from - 1 });
+  switch (begun.outcome) {
+    case 'begun':
+      return { outcome: 'set-aside', kept };
+    case 'lost-race':
+      return 'again';
+    case 'no-first-commit':
+      return refuse(
+        'SET_ASIDE_NOT_ALLOWED',
+        'neither this copy nor any peer that answers has entry 1 as it was: start a peer first',
+      );
+  }
+}
+
+async function heldSetAside(
+  store: LedgerStore,
+  registryId: RegistryId,
+  digest: Digest,
+): Promise<KeptStatement | undefined> {
+  const kept = await store.kept(registryId);
+  return kept.find((each) => each.kind === 'set-aside' && each.digest === digest);
+}
+
+/** Whether there is something to set aside here, and from where on. */
+async function flawOfSetAside(
+  { store, signer }: NewCopyPorts,
+  head: Head,
+  { conflicts, copy, from }: SetAside,
+): Promise<Refused | undefined> {
+  const no = (detail: string) => refuse('SET_ASIDE_NOT_ALLOWED', detail);
+  if (signer.knownIds.includes(leadOf(head.configuration)))
+    return no('this instance leads: what its copy lost it takes back, by the resolution take-back');
+  if (copy !== head.copy + 1)
+    return no(`names the copy ${copy}; the next one here is ${head.copy + 1}`);
+  const open = await statedConflicts(store, head);
+  for (const named of conflicts) {
+    const found = open.find(({ conflictId }) => conflictId === named);
+    if (found === undefined)
+      return refuse('CONFLICT_NOT_OPEN', `the conflict ${named} is not open here`);
+    const { kind, accused } = found.said;
+    const own = accused !== 'open' && signer.knownIds.includes(accused);
+    if (kind !== 'fork' && !(kind === 'local-tampering' && own))
+      return no(`a ${kind} accusing ${accused} is not about this instance's own copy`);
+  }
+  const named = open.filter(({ conflictId }) => conflicts.includes(conflictId));
+  const latest = await latestFrom({ store, signer }, head, named);
+  if (from <= latest) return undefined;
+  return no(
+    `begins at entry ${from}; what is signed supports this copy through entry ${latest - 1}, so ` +
+      `that the new one begins at entry ${latest} or before`,
+  );
+}
+
+/**
+ * The latest entry at which a new copy may begin. Where something of the own copy was changed, all
+ * before it still comes out to the lead's checkpoints. Where there are two chains, what counts is
+ * what the others have confirmed as it is here.
+ */
+export async function latestFrom(
+  { store, signer }: Pick<NewCopyPorts, 'store' | 'signer'>,
+  head: Head,
+  conflicts: readonly Pick<OpenConflict, 'said'>[],
+): Promise<number> {
+  const places = conflicts.map(({ said: { kind, sequence } }) =>
+    kind === 'fork'
+      ? supportedThrough(store, signer, head, sequence).then((last) => last + 1)
+      : sequence,
+  );
+  return Math.max(1, Math.min(...(await Promise.all(places))));
+}
+
+/** Confirmations of one peer that are looked back through for one that fits. */
+const PAGES_MAX = 10;
+
+/**
+ * The last entry below `before` that another instance has confirmed with the digest that is stored
+ * here, 0 if there is none: the others hold everything up to there as it is here.
+ */
+export async function supportedThrough(
+  store: LedgerStore,
+  { knownIds }: Pick<Signer, 'knownIds'>,
+  head: Head,
+  before: number,
+): Promise<number> {
+  let supported = 0;
+  for (const peer of head.everPeers) {
+    if (knownIds.includes(peer)) continue;
+    let end = before;
+    for (let page = 0; page < PAGES_MAX && end > supported + 1; page += 1) {
+      const from = Math.max(1, end - limits.pageMax);
+      const found = await store.confirmations(head.registryId, peer, from, limits.pageMax);
+      const fitting = await fittingAmong(store, head, found, end);
+      supported = Math.max(supported, ...fitting);
+      end = from;
+    }
+  }
+  return supported;
+}
+
+async function fittingAmong(
+  store: LedgerStore,
+  { registryId, copy }: Head,
+  confirmations: Awaited<ReturnType<LedgerStore['confirmations']>>,
+  end: number,
+): Promise<number[]> {
+  const below = confirmations.filter(({ sequence }) => sequence < end);
+  const sequences = [...new Set(below.map(({ sequence }) => sequence as number))];
+  const stored = await readable(store.entriesAt(registryId, copy, sequences));
+  return below
+    .filter(({ sequence, digest }) =>
+      stored.some((each) => each.sequence === sequence && each.digest === digest),
+    )
+    .map(({ sequence }) => sequence);
+}
+
+/** What is damaged supports nothing. */
+async function readable(reading: Promise<StoredEntry[]>): Promise<StoredEntry[]> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isAboutStored(error)) return [];
+    throw error;
+  }
+}
