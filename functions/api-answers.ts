@@ -3,6 +3,7 @@ import type { OperationHandler } from '../shared/http/operation.ts';
 import type { operations } from '../shared/http/operations.ts';
 import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
 import { readCertificate } from '../shared/ledger/certificate.ts';
+import type { ConflictStatement } from '../shared/ledger/conflict.ts';
 import type { CertificateId, Digest, RegistryId } from '../shared/ledger/digest.ts';
 import { payloadOf } from '../shared/ledger/jws.ts';
 import type { SignedRedaction } from '../shared/ledger/redaction.ts';
@@ -10,6 +11,7 @@ import type { Redaction } from '../shared/ledger/resolution.ts';
 import type { Appender, AppendOutcome } from '../shared/registry/append.ts';
 import type { AppendResult } from '../shared/registry/append-result.ts';
 import type { Head, StoredEntry } from '../shared/registry/ports.ts';
+import { reportTableChanged } from '../shared/registry/report-conflict.ts';
 
 /** Outcomes of the registry's verbs as answers over HTTP. */
 
@@ -87,6 +89,7 @@ export function appendBody({ registryId, entries, path, checkpoint }: AppendResu
 /** 201 for what is new, 200 for a repetition, and every refusal with its code. */
 export async function appendAnswer(
   instance: Instance,
+  registryId: RegistryId,
   outcome: AppendOutcome,
 ): Promise<HttpResponse> {
   switch (outcome.outcome) {
@@ -99,10 +102,12 @@ export async function appendAnswer(
     case 'unknown-registry':
       return registryUnknown();
     case 'not-lead':
-      return notLead(instance, outcome.lead);
+      return notLead(instance, outcome.lead, 'appends');
     case 'in-conflict':
-      return inConflict(outcome.conflicts);
+      return inConflict(outcome.conflicts, await conflictsNamed(instance, registryId, outcome));
     case 'not-reconciled':
+      // From here on its peers know as well, and its operator can take back what they hold.
+      await reportTableChanged(instance, outcome.head);
       return problem(
         'LEAD_NOT_RECONCILED',
         'the table of this instance was restored and may lack entries that its peers hold; ' +
@@ -121,22 +126,57 @@ export function registryUnknown(): HttpResponse {
   return problem('REGISTRY_UNKNOWN', 'this instance holds no registry with this id');
 }
 
-export function inConflict(conflicts: readonly string[]): HttpResponse {
+/** A conflict by what an application is told of it. */
+interface NamedConflict {
+  readonly registryId: RegistryId;
+  readonly conflictId: Digest;
+  readonly kind: string;
+}
+
+async function conflictsNamed(
+  { store }: Instance,
+  registryId: RegistryId,
+  { conflicts }: { readonly conflicts: readonly Digest[] },
+): Promise<NamedConflict[]> {
+  const opened = await store.conflicts(registryId);
+  return opened
+    .filter(({ conflictId }) => conflicts.includes(conflictId))
+    .map(({ conflictId, statement }) => {
+      const { kind } = payloadOf(statement) as ConflictStatement;
+      return { registryId, conflictId, kind };
+    });
+}
+
+/** `named`: to tell an application what it is about, and where it stands. */
+export function inConflict(
+  conflicts: readonly Digest[],
+  named: readonly NamedConflict[] = [],
+): HttpResponse {
+  const kinds = [...new Set(named.map(({ kind }) => kind))];
+  const [first] = named;
+  const list = `/v1/registries/${first?.registryId ?? '{registryId}'}/conflicts`;
+  const address = first === undefined ? undefined : `${list}/${first.conflictId}`;
+  const what = kinds.length === 0 ? 'a conflict' : `a conflict (${kinds.join(', ')})`;
   return problem(
     'REGISTRY_IN_CONFLICT',
-    'the registry is stopped by a conflict until people have resolved it; ' +
-      'GET /v1/registries/{registryId}/conflicts says what disagrees',
-    { members: { conflicts } },
+    `${what} has stopped the registry, so nothing is appended until its operators have resolved ` +
+      'it; reading, receipts, exports and uploads of bytes go on. Wait for the operator, then send ' +
+      `the same request again; GET ${address ?? list} says what disagrees and who has to act`,
+    { members: { conflicts, ...(address === undefined ? {} : { kinds, address }) } },
   );
 }
 
 /** 421: the lead, and where it lives if its certificate is known. */
-async function notLead(instance: Instance, lead: CertificateId): Promise<HttpResponse> {
+export async function notLead(
+  instance: Instance,
+  lead: CertificateId,
+  does: 'appends' | 'decides',
+): Promise<HttpResponse> {
   const pem = await instance.store.certificate(lead);
   const read = pem === undefined ? undefined : readCertificate(pem);
   const leadEndpoint = read?.outcome === 'read' ? read.certificate.endpoint : undefined;
   const where = leadEndpoint === undefined ? lead : `${lead} at ${leadEndpoint}`;
-  return problem('NOT_THE_LEAD', `only the lead appends: send this to ${where}`, {
+  return problem('NOT_THE_LEAD', `only the lead ${does}: send this to ${where}`, {
     members: { lead, ...(leadEndpoint === undefined ? {} : { leadEndpoint }) },
   });
 }

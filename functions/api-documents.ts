@@ -1,13 +1,18 @@
 import type { Instance } from '../shared/adapters/aws/instance.ts';
 import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
+import type { RegistryId } from '../shared/ledger/digest.ts';
+import { generationOf, isHeld } from '../shared/registry/held-content.ts';
 import { LOOK_BYTES, lookOfContent } from '../shared/registry/look-of-content.ts';
+import type { Head } from '../shared/registry/ports.ts';
 import * as documents from '../shared/registry/read-documents.ts';
-import { type Handler, holds, withHead } from './api-answers.ts';
+import { withSuperseded } from '../shared/registry/read-superseded.ts';
+import { type Handler, withHead } from './api-answers.ts';
 
 export const listDocuments: Handler<'listDocuments'> = (request) =>
   withHead(request, async (head) => {
     const found = await documents.listDocuments(request.instance, head, request.page);
-    return answer(200, { documents: found.documents, ...request.nextAfter(found.next) });
+    const rows = await marked(request.instance, head.registryId, found.documents);
+    return answer(200, { documents: rows, ...request.nextAfter(found.next) });
   });
 
 export const readDocument: Handler<'readDocument'> = (request) =>
@@ -15,7 +20,8 @@ export const readDocument: Handler<'readDocument'> = (request) =>
     const { instance, parameters } = request;
     const found = await documents.readDocument(instance, head, parameters.documentId);
     if (found === undefined) return documentUnknown();
-    return answer(200, { ...found, ...(await heldWithLook(instance, found)) });
+    const [shown] = await marked(instance, head.registryId, [found]);
+    return answer(200, { ...shown, ...(await heldWithLook(instance, head, found)) });
   });
 
 export const listVersions: Handler<'listVersions'> = (request) =>
@@ -23,7 +29,8 @@ export const listVersions: Handler<'listVersions'> = (request) =>
     const { instance, parameters, page } = request;
     const found = await documents.listVersions(instance, head, parameters.documentId, page);
     if (found === undefined) return documentUnknown();
-    return answer(200, { versions: found.versions, ...request.nextAfter(found.next) });
+    const rows = await marked(instance, head.registryId, found.versions);
+    return answer(200, { versions: rows, ...request.nextAfter(found.next) });
   });
 
 export const readVersion: Handler<'readVersion'> = (request) =>
@@ -31,13 +38,27 @@ export const readVersion: Handler<'readVersion'> = (request) =>
     const { documentId, version } = request.parameters;
     const found = await documents.readVersion(request.instance, head, documentId, version);
     if (found === undefined) return documentUnknown();
-    return answer(200, { ...found, ...(await heldWithLook(request.instance, found)) });
+    const [shown] = await marked(request.instance, head.registryId, [found]);
+    return answer(200, { ...shown, ...(await heldWithLook(request.instance, head, found)) });
   });
 
+/** Versions that people replaced or voided say so. */
+export function marked<Row extends documents.VersionSummary>(
+  instance: Instance,
+  registryId: RegistryId,
+  rows: readonly Row[],
+) {
+  return withSuperseded(instance, registryId, rows, ({ entry }) => entry.sequence);
+}
+
 /** Whether the bytes are here, and then what they look like. */
-async function heldWithLook(instance: Instance, version: documents.VersionSummary) {
-  if (!(await holds(instance, version))) return { held: false };
-  const beginning = await instance.blobs.beginning(version.contentDigest, LOOK_BYTES);
+async function heldWithLook(instance: Instance, head: Head, version: documents.VersionSummary) {
+  if (!(await isHeld(instance.blobs, head, version))) return { held: false };
+  const beginning = await instance.blobs.beginning(
+    version.contentDigest,
+    LOOK_BYTES,
+    generationOf(head, version.contentDigest),
+  );
   if (beginning === undefined) return { held: false };
   return { held: true, look: lookOfContent(beginning, version.mediaType) };
 }
@@ -50,9 +71,12 @@ export const readContent: Handler<'readContent'> = (request) =>
     const found = await documents.readVersion(instance, head, documentId, version);
     if (found === undefined) return documentUnknown();
     const { contentDigest, size } = found;
-    if (!(await holds(instance, found)))
+    if (!(await isHeld(instance.blobs, head, found)))
       return problem('CONTENT_NOT_HELD', 'this instance does not have the bytes yet');
-    const address = await instance.blobs.downloadUrl(contentDigest);
+    const address = await instance.blobs.downloadUrl(
+      contentDigest,
+      generationOf(head, contentDigest),
+    );
     return answer(200, { contentDigest, size, ...address });
   });
 

@@ -1,3 +1,4 @@
+import type { Instance } from '../shared/adapters/aws/instance.ts';
 import type { EntryId } from '../shared/http/path-parameters.ts';
 import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
 import { limits } from '../shared/ledger/limits.ts';
@@ -8,6 +9,7 @@ import { entryConfirmations } from '../shared/registry/read.ts';
 import * as checkpoints from '../shared/registry/read-checkpoints.ts';
 import * as table from '../shared/registry/read-confirmations.ts';
 import type { Page } from '../shared/registry/read-page.ts';
+import { withSuperseded } from '../shared/registry/read-superseded.ts';
 import * as redaction from '../shared/registry/redact.ts';
 import {
   entryBody,
@@ -26,7 +28,8 @@ export const listEntries: Handler<'listEntries'> = (request) =>
     const entries = withinBytes(stored);
     const last = entries.at(-1)?.sequence ?? end;
     const next = last < end ? last : undefined;
-    return answer(200, { entries: entries.map(entryBody), ...request.nextAfter(next) });
+    const rows = await marked(request.instance, head, entries.map(entryBody));
+    return answer(200, { entries: rows, ...request.nextAfter(next) });
   });
 
 interface RangeRequest {
@@ -58,8 +61,18 @@ function withinBytes(stored: readonly StoredEntry[]): readonly StoredEntry[] {
 export const readEntry: Handler<'readEntry'> = (request) =>
   withEntry(request, async (head, stored) => {
     const known = await entryConfirmations(request.instance, head, stored);
-    return answer(200, { ...entryBody(stored), ...known });
+    const [shown] = await marked(request.instance, head, [entryBody(stored)]);
+    return answer(200, { ...shown, ...known });
   });
+
+/** Entries that people replaced or voided say so. */
+function marked(
+  instance: Instance,
+  { registryId }: Head,
+  rows: readonly ReturnType<typeof entryBody>[],
+) {
+  return withSuperseded(instance, registryId, rows, ({ sequence }) => sequence);
+}
 
 export const readConfirmations: Handler<'readConfirmations'> = (request) =>
   withEntry(request, async (head, stored) => {

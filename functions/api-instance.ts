@@ -5,6 +5,7 @@ import { verifyIssuer } from '../shared/ledger/certificate-chain.ts';
 import { type CertificateId, isCertificateId } from '../shared/ledger/digest.ts';
 import * as documents from '../shared/registry/read-documents.ts';
 import type { Handler } from './api-answers.ts';
+import { marked } from './api-documents.ts';
 
 let description: Uint8Array | undefined;
 
@@ -47,7 +48,17 @@ export const findContent: Handler<'findContent'> = async (request) => {
   const { contentDigest } = request.parameters;
   const { versions, next } = await documents.findContent(instance, contentDigest, page);
   const held = (await instance.blobs.sizeOf(contentDigest)) !== undefined;
-  return answer(200, { contentDigest, held, versions, ...request.nextAfter(next) });
+  const registries = [...new Set(versions.map(({ registryId }) => registryId))];
+  const shown = await Promise.all(
+    registries.map((id) =>
+      marked(
+        instance,
+        id,
+        versions.filter(({ registryId }) => registryId === id),
+      ),
+    ),
+  );
+  return answer(200, { contentDigest, held, versions: shown.flat(), ...request.nextAfter(next) });
 };
 
 /** Makes an instance of the cluster known, so that it can be a peer. */

@@ -1,6 +1,10 @@
+import type { Instance } from '../shared/adapters/aws/instance.ts';
 import { answer, problem } from '../shared/http/problem.ts';
+import { leadOf } from '../shared/ledger/chain.ts';
+import type { RegistryId } from '../shared/ledger/digest.ts';
 import { type TransactionItem, transactionKey } from '../shared/ledger/state.ts';
 import { storedAppendResult } from '../shared/registry/append-result.ts';
+import type { Proposal } from '../shared/registry/commit-plan.ts';
 import { peerLags } from '../shared/registry/lag.ts';
 import * as registries from '../shared/registry/read-registries.ts';
 import {
@@ -17,13 +21,39 @@ export function createRegistry(appenderOf: AppenderOf): Handler<'createRegistry'
     const [first] = body;
     if (first?.read.transaction.type !== 'create-registry')
       return problem('NOT_FIRST_ENTRY', 'the first transaction here must be a create-registry');
-    return appendAnswer(instance, await appenderOf(instance).append(first.read.digest, body));
+    const registryId = first.read.digest;
+    const outcome = await appenderOf(instance).append(registryId, body);
+    return appendAnswer(instance, registryId, outcome);
   };
 }
 
 export function appendTransactions(appenderOf: AppenderOf): Handler<'appendTransactions'> {
-  return async ({ instance, parameters, body }) =>
-    appendAnswer(instance, await appenderOf(instance).append(parameters.registryId, body));
+  return async ({ instance, caller, parameters, body }) => {
+    const { registryId } = parameters;
+    if (caller.role === 'operator' && !(await mayOperatorAppend(instance, registryId, body)))
+      return problem(
+        'ROLE_NOT_ALLOWED',
+        'an operator appends only what carries out the resolution in force, and none is in force ' +
+          'here; everything else is appended by an application',
+      );
+    const outcome = await appenderOf(instance).append(registryId, body);
+    return appendAnswer(instance, registryId, outcome);
+  };
+}
+
+/**
+ * While a resolution is in force. What was recorded before may be asked for again, by whoever has
+ * not got the answer; and only the lead knows what is in force.
+ */
+async function mayOperatorAppend(
+  { store, signer }: Instance,
+  registryId: RegistryId,
+  proposals: readonly Proposal[],
+): Promise<boolean> {
+  const keys = proposals.map(({ read }) => transactionKey(read.transaction.transactionId));
+  const { head, items } = await store.read(registryId, keys);
+  if (head === undefined || head.resolution !== undefined || items.size > 0) return true;
+  return !signer.knownIds.includes(leadOf(head.configuration));
 }
 
 export const listRegistries: Handler<'listRegistries'> = async ({ instance, page, nextAfter }) => {
@@ -57,18 +87,4 @@ export const readTransaction: Handler<'readTransaction'> = (request) =>
       return problem('TRANSACTION_UNKNOWN', 'no entry has this transaction id here');
     const recorded = { from: item.sequence, transactionIds: new Set([transactionId]) };
     return answer(200, appendBody(await storedAppendResult(store, registryId, copy, recorded)));
-  });
-
-export const listConflicts: Handler<'listConflicts'> = (request) =>
-  withHead(request, async ({ registryId, openConflicts }) => {
-    const conflicts = await request.instance.store.conflicts(registryId);
-    const open = new Set(openConflicts);
-    return answer(200, {
-      conflicts: conflicts.map(({ conflictId, statement, recordedAt }) => ({
-        conflictId,
-        open: open.has(conflictId),
-        recordedAt,
-        statement,
-      })),
-    });
   });

@@ -1,3 +1,4 @@
+import type { Instance } from '../shared/adapters/aws/instance.ts';
 import type { OperationRequest } from '../shared/http/operation.ts';
 import type { operations } from '../shared/http/operations.ts';
 import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
@@ -17,7 +18,9 @@ import {
   type SignDocument,
   type SigningKey,
 } from '../shared/ledger/transaction.ts';
+import type { Head } from '../shared/registry/ports.ts';
 import * as requests from '../shared/registry/read-requests.ts';
+import { withSuperseded } from '../shared/registry/read-superseded.ts';
 import {
   type AppenderOf,
   appendAnswer,
@@ -35,26 +38,36 @@ export const listSignatureRequests: Handler<'listSignatureRequests'> = (request)
       query,
       page,
     );
-    return answer(200, { signatureRequests, ...request.nextAfter(next) });
+    return answer(200, {
+      signatureRequests: await marked(instance, head, signatureRequests),
+      ...request.nextAfter(next),
+    });
   });
 
 export const readSignatureRequest: Handler<'readSignatureRequest'> = (request) =>
   withHead(request, async (head) => {
     const { requestId } = request.parameters;
     const found = await requests.readRequest(request.instance, head, requestId);
-    return found === undefined ? requestUnknown() : answer(200, found);
+    if (found === undefined) return requestUnknown();
+    const [summary] = await marked(request.instance, head, [found]);
+    return answer(200, summary);
   });
+
+function marked(
+  instance: Instance,
+  { registryId }: Head,
+  rows: readonly requests.RequestSummary[],
+) {
+  return withSuperseded(instance, registryId, rows, ({ requestedBy }) => requestedBy.sequence);
+}
 
 const BYTES = 'application/octet-stream';
 
 /** What is to be signed: described, or to whoever accepts only bytes, the very bytes. */
 export const readSigningInput: Handler<'readSigningInput'> = (request) =>
   withRequest(request, async (item, target) => {
-    if (item.signed !== undefined)
-      return problem(
-        'REQUEST_ALREADY_SIGNED',
-        `it was signed with entry ${item.signed.sequence}; there is nothing to sign any more`,
-      );
+    const ended = endOf(item);
+    if (ended !== undefined) return ended;
     const { algorithm = algorithmsOf(item.publicKey)[0], issuedAt, certificate } = request.query;
     if (algorithm === undefined) throw new Error('every admitted key has an algorithm');
     const seconds = Math.floor(secondsOf(issuedAt) ?? request.instance.clock.now() / 1000);
@@ -88,6 +101,20 @@ export const readSigningInput: Handler<'readSigningInput'> = (request) =>
     return answer(200, body, varying);
   });
 
+/** Undefined: it still waits for its signature. */
+function endOf({ signed, superseded }: RequestItem): HttpResponse | undefined {
+  if (signed !== undefined)
+    return problem(
+      'REQUEST_ALREADY_SIGNED',
+      `it was signed with entry ${signed.sequence}; there is nothing to sign any more`,
+    );
+  if (superseded === undefined) return undefined;
+  return problem(
+    'REQUEST_SUPERSEDED',
+    `it was replaced or voided with entry ${superseded.sequence}; it takes no signature any more`,
+  );
+}
+
 function secondsOf(timestamp: string | undefined): number | undefined {
   return timestamp === undefined ? undefined : Date.parse(timestamp) / 1000;
 }
@@ -111,7 +138,8 @@ export function giveSignature(appenderOf: AppenderOf): Handler<'giveSignature'> 
       const draft = { type: 'sign-document', transactionId, requestId, signature } as const;
       const read = readTransaction(encodeTransaction(draft).transaction);
       if (read.outcome === 'refused') return problem(read.code, read.detail);
-      return appendAnswer(instance, await appenderOf(instance).append(registryId, [{ read }]));
+      const outcome = await appenderOf(instance).append(registryId, [{ read }]);
+      return appendAnswer(instance, registryId, outcome);
     });
 }
 

@@ -6,6 +6,7 @@ import { operationRoutes } from '../shared/http/operation-route.ts';
 import { operations } from '../shared/http/operations.ts';
 import type { Route } from '../shared/http/routes.ts';
 import { Appender } from '../shared/registry/append.ts';
+import * as conflicts from './api-conflicts.ts';
 import * as documents from './api-documents.ts';
 import * as entries from './api-entries.ts';
 import * as instance from './api-instance.ts';
@@ -36,7 +37,6 @@ function handlers(): OperationHandlers<Instance, typeof operations> {
     createRegistry: registries.createRegistry(appenderOf),
     listRegistries: registries.listRegistries,
     readRegistry: registries.readRegistry,
-    listConflicts: registries.listConflicts,
     appendTransactions: registries.appendTransactions(appenderOf),
     readTransaction: registries.readTransaction,
     listEntries: entries.listEntries,
@@ -55,6 +55,13 @@ function handlers(): OperationHandlers<Instance, typeof operations> {
     readSignatureRequest: signatures.readSignatureRequest,
     readSigningInput: signatures.readSigningInput,
     giveSignature: signatures.giveSignature(appenderOf),
+    listConflicts: conflicts.listConflicts,
+    readConflict: conflicts.readConflict,
+    readEvidence: conflicts.readEvidence,
+    resolveConflicts: conflicts.resolveConflicts,
+    acceptResolution: conflicts.acceptResolution,
+    setAside: conflicts.setAside,
+    closeRegistry: conflicts.closeRegistry,
   };
 }
 

@@ -13,6 +13,7 @@ import type { headSchema } from '../shared/ledger/checkpoint.ts';
 import { isDigest, type RegistryId } from '../shared/ledger/digest.ts';
 import type { Refused } from '../shared/ledger/errors.ts';
 import { deliveryFrom } from '../shared/registry/deliver.ts';
+import { generationOf } from '../shared/registry/held-content.ts';
 import { buildInvitation, receiveInvitation } from '../shared/registry/invite.ts';
 import { encodeMessage, readMessage, schemas } from '../shared/registry/messages.ts';
 import type { Head } from '../shared/registry/ports.ts';
@@ -229,14 +230,19 @@ const stateHead: Handler = (request) =>
     return answer(200, { head: signer.sign(statement) });
   });
 
-const addressContent: Handler = async ({ instance, parameters }) => {
-  const contentDigest = parameters['contentDigest'] ?? '';
-  const held = isDigest(contentDigest) ? await instance.blobs.sizeOf(contentDigest) : undefined;
-  if (!isDigest(contentDigest) || held === undefined)
-    return problem('CONTENT_NOT_HELD', 'this instance does not hold bytes with this SHA-256');
-  const { url } = await instance.blobs.downloadUrl(contentDigest);
-  return answer(200, { url, size: held });
-};
+const addressContent: Handler = (request) =>
+  withHead(request, async (head) => {
+    const { blobs } = request.instance;
+    const contentDigest = request.parameters['contentDigest'] ?? '';
+    const absent = () =>
+      problem('CONTENT_NOT_HELD', 'this instance does not hold bytes with this SHA-256');
+    if (!isDigest(contentDigest)) return absent();
+    const generation = generationOf(head, contentDigest);
+    const held = await blobs.sizeOf(contentDigest, generation);
+    if (held === undefined) return absent();
+    const { url } = await blobs.downloadUrl(contentDigest, generation);
+    return answer(200, { url, size: held });
+  });
 
 const giveCertificate: Handler = ({ instance, parameters }) =>
   certificateAnswer(instance, parameters['certificateId'] ?? '');

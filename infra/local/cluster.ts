@@ -47,6 +47,9 @@ export interface ClusterInstance {
   readonly directory: string;
 }
 
+/** Hears one line of the log of the instance with that name: a JSON object. */
+export type LogListener = (name: string, line: string) => void;
+
 interface Member extends ClusterInstance {
   readonly options: InstanceOptions;
   running: RunningInstance | undefined;
@@ -80,7 +83,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       accessKeys: [...keys.values()],
     });
     cluster.onClose(() => emulators.close());
-    const context = { directory, emulators, assembly: await synthesis, options };
+    const heard = (name: string, line: string) => cluster.heard(name, line);
+    const context = { directory, emulators, assembly: await synthesis, options, heard };
     for (const [name, key] of keys) {
       const member = await memberOf(name, key, context);
       cluster.add(member);
@@ -99,6 +103,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 export class Cluster {
   private readonly members: Member[] = [];
   private readonly closers: (() => unknown)[] = [];
+  private readonly listeners = new Set<LogListener>();
   private readonly unlock: () => void;
   private closing: Promise<void> | undefined;
 
@@ -144,6 +149,12 @@ export class Cluster {
     return await running.invoke(found.name, event);
   }
 
+  /** Tells every line of every instance's log from now on, until what it gives is called. */
+  listen(listener: LogListener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
   /** Ends all instances and all emulators. May be called more than once. */
   close(): Promise<void> {
     this.closing ??= this.closeOnce();
@@ -158,6 +169,11 @@ export class Cluster {
   /** For `startCluster`. */
   add(member: Member): void {
     this.members.push(member);
+  }
+
+  /** For `startCluster`. */
+  heard(name: string, line: string): void {
+    for (const listener of this.listeners) listener(name, line);
   }
 
   private async closeOnce(): Promise<void> {
@@ -179,6 +195,7 @@ interface Context {
   readonly emulators: EmulatorSet;
   readonly assembly: string;
   readonly options: ClusterOptions;
+  readonly heard: LogListener;
 }
 
 async function memberOf(name: string, key: AccessKey, context: Context): Promise<Member> {
@@ -229,7 +246,7 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
       keyFile: instance.keyFile,
       clusterCaPem: instance.settings.clusterCa,
       ...(sweepSeconds === undefined ? {} : { sweepSeconds }),
-      log: new LogFile(join(directory, 'log.jsonl')),
+      log: new LogFile(join(directory, 'log.jsonl'), (line) => context.heard(name, line)),
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Runs one instance's functions inside a worker thread, each in the environment of the instance. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 
@@ -25,6 +26,19 @@ type Handler = (event: unknown, context: object) => unknown;
 
 const setup: WorkerSetup = workerData;
 const handlers = new Map<string, Promise<Handler>>();
+const running = new AsyncLocalStorage<string>();
+
+// Each Lambda function has a log of its own; here the line says whose it is.
+const write = process.stdout.write.bind(process.stdout);
+process.stdout.write = (chunk: string | Uint8Array, ...rest: unknown[]) =>
+  Reflect.apply(write, undefined, [withFunction(chunk), ...rest]);
+
+/** A line that is a JSON object, with the member `function`. */
+function withFunction(chunk: string | Uint8Array): string | Uint8Array {
+  const name = running.getStore();
+  if (name === undefined || typeof chunk !== 'string' || !chunk.startsWith('{"')) return chunk;
+  return `{"function":${JSON.stringify(name)},${chunk.slice(1)}`;
+}
 
 parentPort?.on('message', (request: InvokeRequest) => {
   void run(request).then((reply) => parentPort?.postMessage(reply));
@@ -34,7 +48,9 @@ async function run(request: InvokeRequest): Promise<InvokeReply> {
   const { id } = request;
   try {
     const handler = await handlerOf(request.functionName);
-    const result = await handler(request.event, contextOf(request));
+    const result = await running.run(shortName(request.functionName), () =>
+      handler(request.event, contextOf(request)),
+    );
     // As Lambda does it: what is not JSON does not leave the function.
     return { id, outcome: 'answered', result: JSON.parse(JSON.stringify(result ?? null)) };
   } catch (error) {
@@ -51,8 +67,17 @@ function handlerOf(name: string): Promise<Handler> {
   return loading;
 }
 
+function entryOf(name: string): string | undefined {
+  return setup.functions.find((each) => each.name === name)?.entry;
+}
+
+/** As its source is called: `audit` of functions/audit.lambda.ts. */
+function shortName(name: string): string {
+  return basename(entryOf(name) ?? name, '.lambda.ts');
+}
+
 async function load(name: string): Promise<Handler> {
-  const entry = setup.functions.find((each) => each.name === name)?.entry;
+  const entry = entryOf(name);
   if (entry === undefined) throw new Error(`there is no function ${name}`);
   const { handler } = await import(pathToFileURL(join(setup.root, entry)).href);
   if (typeof handler !== 'function') throw new Error(`${entry} exports no function "handler"`);

@@ -7,8 +7,11 @@ import type { Readable } from 'node:stream';
 /** A file of one JSON object in each line, to which an instance's functions and runner write. */
 export class LogFile {
   private readonly stream: WriteStream;
+  private readonly heard: (line: string) => void;
 
-  constructor(file: string) {
+  /** `heard` is told every line that is written. */
+  constructor(file: string, heard: (line: string) => void = () => undefined) {
+    this.heard = heard;
     mkdirSync(dirname(file), { recursive: true });
     this.stream = createWriteStream(file, { flags: 'a' });
   }
@@ -32,7 +35,9 @@ export class LogFile {
 
   private put(line: string): void {
     // A thread may still have something to say after its instance was stopped.
-    if (!this.stream.writableEnded) this.stream.write(`${line}\n`);
+    if (this.stream.writableEnded) return;
+    this.stream.write(`${line}\n`);
+    this.heard(line);
   }
 }
 

@@ -3,6 +3,7 @@
 /** Said after one second, and then every five. */
 const PROGRESS_MS = 1000;
 const PROGRESS_EVERY = 5;
+const FRAME = '!'.repeat(78);
 
 export interface Narrator {
   /** A step's heading. */
@@ -10,6 +11,8 @@ export interface Narrator {
   /** One thing that happened, below a step: where, and what. */
   at(where: string, what: string): void;
   plain(text: string): void;
+  /** What nobody is to miss: framed, the first line in capitals. */
+  alarm(headline: string, lines: readonly string[]): void;
   /** Work that may take a while: says every second how far it is. */
   during<T>(what: string, work: (report: (progress: string) => void) => Promise<T>): Promise<T>;
 }
@@ -20,6 +23,11 @@ export function createNarrator(write: (line: string) => void): Narrator {
     step: (number, text) => write(`\n${number}  ${text}`),
     at: (where, what) => write(`   ${where.padEnd(18)} ${what}`),
     plain: write,
+    alarm: (headline, lines) => {
+      for (const line of [FRAME, `!! ${headline.toUpperCase()}`]) write(line);
+      for (const line of lines) write(`!! ${line}`);
+      write(FRAME);
+    },
     during: async (what, work) => {
       const started = performance.now();
       let progress = '';

@@ -143,6 +143,8 @@ export class ReplicationStack extends Stack {
       bundle,
     });
     grantTableReads(sweep, storage.table);
+    // It closes what was resolved where nobody else looked again.
+    grantTableWrites(sweep, storage.table);
     grantKey(sweep, storage.keySecretArn);
     grantPokes(sweep, [this.delivery.queue, this.fetch.queue]);
     new Rule(this, 'EveryMinute', {

@@ -14,7 +14,13 @@ import { defineOperations } from './operation.ts';
 import { sequencePosition, sequenceText } from './positions.ts';
 import { jsonBody } from './request-body.ts';
 import { OPERATORS, READERS } from './roles.ts';
-import { described, detailsSchema, named, statementSchema, supersededMark } from './schema-names.ts';
+import {
+  described,
+  detailsSchema,
+  named,
+  statementSchema,
+  supersededMark,
+} from './schema-names.ts';
 
 const redaction = named('Redaction', 'In place of details: who took them out, and why.', () =>
   z.strictObject({

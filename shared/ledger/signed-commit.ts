@@ -160,7 +160,7 @@ function judgeEntry(
     // Nobody's checkpoint reaches a redaction: what is wrong with one accuses nobody.
     return carried.redaction === undefined && isBound(transaction, details)
       ? flawed(fits)
-      : malformed(fits);
+      : malformed(fits, detailsMismatch(sequence, transaction, details));
   return { outcome: 'sound', judged: { read, transaction, ...beside } };
 }
 
@@ -179,6 +179,16 @@ function isBound({ transaction }: ReadTransaction, details: Uint8Array | undefin
     'detailsDigest' in transaction &&
     digestOf(details) === transaction.detailsDigest
   );
+}
+
+/** Details that are not the ones that the transaction names. */
+function detailsMismatch(
+  sequence: number,
+  { transaction }: ReadTransaction,
+  details: Uint8Array | undefined,
+): DigestMismatch | undefined {
+  if (details === undefined || !('detailsDigest' in transaction)) return undefined;
+  return { sequence, expected: transaction.detailsDigest, found: digestOf(details) };
 }
 
 function malformed(refused: Refused, mismatch?: DigestMismatch): Malformed {

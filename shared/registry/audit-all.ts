@@ -2,8 +2,8 @@ import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { limits } from '../ledger/limits.ts';
 import type { AuditPlan } from './audit-progress.ts';
 import { type AuditRunOutcome, type AuditRunPorts, runAudit } from './audit-run.ts';
+import { orDamage } from './or-damage.ts';
 import type { LedgerStore } from './ports.ts';
-import { orDamage } from './sound-entries.ts';
 import { StoredDamage } from './stored-damage.ts';
 
 /** What one round came to. */

@@ -6,8 +6,9 @@ import type { AuditedCopy, AuditRange } from './audit-entries.ts';
 import { type AuditFinding, damageAt, type Findings, findingAt } from './audit-finding.ts';
 import { flawOfStoredConfirmation } from './audit-flaws.ts';
 import { listLinked, type WiderRange } from './audit-place.ts';
+import { orDamage } from './or-damage.ts';
 import type { Confirmation, LedgerStore } from './ports.ts';
-import { orDamage, type SoundEntries, type SoundEntry } from './sound-entries.ts';
+import type { SoundEntries, SoundEntry } from './sound-entries.ts';
 import { StoredDamage } from './stored-damage.ts';
 
 /**

@@ -1,9 +1,10 @@
-import { type CertificateId, digestOfStream, type RegistryId } from '../ledger/digest.ts';
+import { type CertificateId, digestOfStream } from '../ledger/digest.ts';
 import type { UploadDocument } from '../ledger/transaction.ts';
 import { type Findings, findingAt } from './audit-finding.ts';
 import { type AuditFlaw, bytesMissing, flawOfBytes } from './audit-flaws.ts';
 import type { AuditPlan } from './audit-progress.ts';
-import type { BlobStore, Clock, LedgerStore, Signer } from './ports.ts';
+import { generationOf } from './held-content.ts';
+import type { BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
 import type { SoundEntry } from './sound-entries.ts';
 
 /** The documents of audited entries: their sizes in every pass, their bytes within the period. */
@@ -48,21 +49,23 @@ export class AuditBudget {
 
 /** Which documents this instance must hold: what it recorded as lead, and what it once held. */
 export interface Holding {
+  readonly head: Head;
   readonly self: readonly CertificateId[];
   /** Everything through this entry was fetched. */
   readonly through: number;
 }
 
-/** What this instance has verified, or confirmed with its signature. */
+/** What this instance has verified of its present copy, or confirmed with its signature. */
 export async function readHolding(
   { store, signer }: { readonly store: LedgerStore; readonly signer: Signer },
-  registryId: RegistryId,
+  head: Head,
 ): Promise<Holding> {
+  const { registryId, copy } = head;
   const self = signer.knownIds;
   const progress = await store.progress(registryId);
   const newest = await Promise.all(self.map((id) => store.newestConfirmation(registryId, id)));
-  const confirmed = newest.map((confirmation) => confirmation?.sequence ?? 0);
-  return { self, through: Math.max(0, progress?.verifiedThrough ?? 0, ...confirmed) };
+  const confirmed = newest.map((each) => (each?.copy === copy ? each.sequence : 0));
+  return { head, self, through: Math.max(progress?.verifiedThrough ?? 0, ...confirmed) };
 }
 
 /** Asked for together. */
@@ -80,7 +83,8 @@ export async function auditSizes(
     await Promise.all(
       uploads.slice(start, start + SIZES_AT_A_TIME).map(async (entry) => {
         const upload = uploadIn(entry) as UploadDocument;
-        const size = await blobs.sizeOf(upload.contentDigest);
+        const { contentDigest } = upload;
+        const size = await blobs.sizeOf(contentDigest, generationOf(holding.head, contentDigest));
         const flaw = size === undefined ? missingIn(holding, entry) : flawOfBytes(upload, { size });
         put(findings, entry, flaw);
       }),
@@ -101,7 +105,8 @@ export async function auditBytes(
     const upload = uploadIn(entry);
     if (upload === undefined) continue;
     if (!budget.fits(upload.size)) return entry.stored.sequence;
-    const bytes = await blobs.get(upload.contentDigest);
+    const { contentDigest } = upload;
+    const bytes = await blobs.get(contentDigest, generationOf(holding.head, contentDigest));
     if (bytes === undefined) {
       put(findings, entry, missingIn(holding, entry));
       continue;
@@ -128,12 +133,14 @@ async function* until(
   }
 }
 
-/** What a mirror has not fetched yet is not missing. */
-function missingIn({ self, through }: Holding, entry: SoundEntry): AuditFlaw | undefined {
+/** What was not fetched yet, or is to be fetched again in place of wrong bytes, is not missing. */
+function missingIn({ head, self, through }: Holding, entry: SoundEntry): AuditFlaw | undefined {
   const { lead, sequence } = entry.read.entry;
   const upload = uploadIn(entry);
-  if (upload === undefined || (sequence > through && !self.includes(lead))) return undefined;
-  return bytesMissing(upload);
+  if (upload === undefined) return undefined;
+  const isFirst = head.copy === 1 && generationOf(head, upload.contentDigest) === 1;
+  const recorded = self.includes(lead) && isFirst;
+  return recorded || sequence <= through ? bytesMissing(upload) : undefined;
 }
 
 function put(findings: Findings, { stored }: SoundEntry, flaw: AuditFlaw | undefined): void {

@@ -13,8 +13,9 @@ import {
 } from './audit-place.ts';
 import { readStoredState } from './audit-state.ts';
 import { isReplaced, readKeptResolutions } from './audit-superseded.ts';
+import { orDamage } from './or-damage.ts';
 import type { Head, LedgerStore } from './ports.ts';
-import { orDamage, SoundEntries, type SoundEntry } from './sound-entries.ts';
+import { SoundEntries, type SoundEntry } from './sound-entries.ts';
 import { StoredDamage } from './stored-damage.ts';
 
 /**

@@ -1,9 +1,11 @@
 import { type Digest, isDigest, type RegistryId, type Sequence } from '../ledger/digest.ts';
 import type { AuditCode } from './audit.ts';
 import { tamperingEvidence } from './gather-evidence.ts';
+import { orDamage } from './or-damage.ts';
 import type { Alarms } from './ports.ts';
 import { type ConflictPorts, reportConflict } from './report-conflict.ts';
 import { statedConflicts } from './standing.ts';
+import { StoredDamage } from './stored-damage.ts';
 
 /** What the scheduled audit finds, and what becomes of it. */
 
@@ -42,15 +44,22 @@ export function damageAt(sequence: number, { message }: Error): AuditFinding {
   return findingAt(sequence, { code: 'STORED_DAMAGE', detail: message });
 }
 
-/** The findings by their entries: what is found from several sides is one. */
+/** Where a whole table is gone, nobody needs to hear it entry by entry. */
+const FINDINGS_MAX = 100;
+
+/** The findings of a run by their entries: what is found from several sides is one. */
 export class Findings {
   readonly #bySequence = new Map<number, AuditFinding>();
 
-  /** Keeps the first of each entry. */
+  /** Keeps the first of each entry, and of 100 entries. */
   add(...findings: readonly (AuditFinding | undefined)[]): void {
     for (const finding of findings)
-      if (finding !== undefined && !this.#bySequence.has(finding.sequence))
+      if (finding !== undefined && this.#isNew(finding))
         this.#bySequence.set(finding.sequence, finding);
+  }
+
+  #isNew({ sequence }: AuditFinding): boolean {
+    return this.#bySequence.size < FINDINGS_MAX && !this.#bySequence.has(sequence);
   }
 
   /** In the order of their entries. */
@@ -109,7 +118,9 @@ async function hasOwnWordOpen(
 ): Promise<boolean> {
   const head = await store.head(registryId);
   if (head === undefined || head.openConflicts.length === 0) return false;
-  const open = await statedConflicts(store, head);
+  const open = await orDamage(() => statedConflicts(store, head));
+  // What cannot be read does not keep the finding from being recorded.
+  if (open instanceof StoredDamage) return false;
   return open.some(
     ({ said }) => said.kind === 'local-tampering' && signer.knownIds.includes(said.signer),
   );

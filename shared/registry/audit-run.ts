@@ -25,8 +25,9 @@ import {
   sliceDue,
 } from './audit-progress.ts';
 import { type ComparePorts, type Comparison, compareWithPeers } from './compare-with-peers.ts';
-import type { Head } from './ports.ts';
-import { orDamage, type SoundEntry } from './sound-entries.ts';
+import { orDamage } from './or-damage.ts';
+import type { Head, LedgerStore } from './ports.ts';
+import type { SoundEntry } from './sound-entries.ts';
 import { StoredDamage } from './stored-damage.ts';
 
 /**
@@ -72,7 +73,7 @@ export type AuditRunOutcome =
        */
       readonly outcome: 'audited' | 'table-changed';
     } & AuditRunReport)
-  /** A set-aside began another copy meanwhile: nothing of this run counts. */
+  /** Another copy, or another object of a document, counts meanwhile: nothing of this run does. */
   | { readonly outcome: 'copy-changed' }
   /** What was to be read first cannot be read: the head, or what was noted beside the ledger. */
   | { readonly outcome: 'damaged'; readonly finding: AuditFinding }
@@ -122,8 +123,7 @@ async function auditFromHead(
   const peers = await run.compare({ deadlineMs: plan.deadlineMs, away });
   const next = await run.auditSlice(slice);
   const findings = run.findings;
-  if (findings.length > 0 && (await store.head(registryId))?.copy !== head.copy)
-    return { outcome: 'copy-changed' };
+  if (findings.length > 0 && (await isAnother(store, head))) return { outcome: 'copy-changed' };
   await recordFindings(ports, registryId, findings);
   const times = { nowMs: clock.now(), periodMs: plan.periodMs };
   const after = progressAfter(slice, head, { next, findings }, times);
@@ -141,6 +141,12 @@ async function auditFromHead(
     passes: after.passes,
     late: times.nowMs - Date.parse(slice.progress.passStartedAt) > plan.periodMs,
   };
+}
+
+/** Whether another copy, or another object of a document, counts by now. */
+async function isAnother(store: LedgerStore, { registryId, copy, contents }: Head) {
+  const now = await store.head(registryId);
+  return now?.copy !== copy || JSON.stringify(now.contents) !== JSON.stringify(contents);
 }
 
 /** An item that cannot be read is told, and a pass begun anew: it proves nothing. */
@@ -172,7 +178,7 @@ class RegistryAudit {
     const { store } = ports;
     const invitation = await store.invitation(head.registryId);
     const everPeers = new Set([...head.everPeers, ...(invitation?.everPeers ?? [])]);
-    const holding = await readHolding(ports, head.registryId);
+    const holding = await readHolding(ports, head);
     return new RegistryAudit(ports, { store, head, everPeers }, [holding, plan]);
   }
 

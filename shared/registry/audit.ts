@@ -31,6 +31,7 @@ import {
 } from './audit-flaws.ts';
 import { readStoredState, transactionOf } from './audit-state.ts';
 import { ConfirmationsInOrder } from './export.ts';
+import { generationOf } from './held-content.ts';
 import type { BlobStore, Head, LedgerStore, StoredEntry } from './ports.ts';
 import { statementsBefore } from './statements-before.ts';
 
@@ -238,7 +239,10 @@ class Audit {
     const { sequence } = stored;
     const upload = transactionOf(stored);
     if (upload?.type !== 'upload-document') return undefined;
-    const bytes = await this.#ports.blobs.get(upload.contentDigest);
+    const bytes = await this.#ports.blobs.get(
+      upload.contentDigest,
+      generationOf(this.#head, upload.contentDigest),
+    );
     if (bytes === undefined) {
       if (this.#fetchedThrough === undefined || sequence <= this.#fetchedThrough)
         return wrong(sequence, bytesMissing(upload));

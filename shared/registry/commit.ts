@@ -57,6 +57,7 @@ export function commitWrite(
     tableId: context.tableId,
     ...conflictsAfter(context, staged),
     ...(before?.filling === undefined ? {} : { filling: before.filling }),
+    ...(before?.contents === undefined ? {} : { contents: before.contents }),
     duties,
     everPeers,
   };

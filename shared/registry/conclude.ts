@@ -1,5 +1,9 @@
-import type { Digest, RegistryId } from '../ledger/digest.ts';
-import { allReports, allSetAsides, type KnownReport } from './kept-statements.ts';
+import type { Link } from '../ledger/backlinks.ts';
+import { leadOf, sameLink } from '../ledger/chain.ts';
+import type { ConflictStatement } from '../ledger/conflict.ts';
+import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
+import { limits } from '../ledger/limits.ts';
+import { allReports, allSetAsides } from './kept-statements.ts';
 import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { tried } from './resolve.ts';
 import { type OpenConflict, readStanding } from './standing.ts';
@@ -59,15 +63,16 @@ async function concludedOf(ports: ConcludePorts, head: Head): Promise<Digest[]> 
 export async function isConcluded(
   ports: ConcludePorts,
   head: Head,
-  { conflictId, resolution, awaitsAcceptance }: OpenConflict,
+  conflict: OpenConflict,
 ): Promise<boolean> {
+  const { resolution, awaitsAcceptance } = conflict;
   if (resolution === undefined || awaitsAcceptance) return false;
   switch (resolution.resolution.manner) {
     case 'replay':
     case 'set-aside':
-      return isReplayed(ports, head, conflictId, resolution.resolution.through.sequence);
+      return isReplayed(ports, head, conflict, resolution.resolution.through);
     case 'take-back':
-      return head.filling === undefined;
+      return isTakenBack(ports, head);
     case 'expel':
     case 'replace':
     case 'close':
@@ -75,47 +80,63 @@ export async function isConcluded(
   }
 }
 
-/** Every mirror that reported it has confirmed what the lead had when it was decided. */
+/** At the lead: the copy is whole, and every byte of it was read again. A mirror has accepted. */
+async function isTakenBack({ store, signer }: ConcludePorts, head: Head): Promise<boolean> {
+  if (head.filling !== undefined) return false;
+  if (!signer.knownIds.includes(leadOf(head.configuration))) return true;
+  const progress = await store.progress(head.registryId);
+  return (progress?.verifiedThrough ?? 0) >= head.sequence;
+}
+
+/**
+ * This instance is where the lead was when it was decided, and so is, by its own signed word, every
+ * mirror that reported it; of a fork every mirror, for none is known to be on the right branch.
+ */
 async function isReplayed(
-  { store, signer }: ConcludePorts,
+  ports: ConcludePorts,
   head: Head,
-  conflictId: Digest,
-  through: number,
+  { conflictId, said }: OpenConflict,
+  through: Link,
 ): Promise<boolean> {
-  const all = await allReports(store, head.registryId);
-  const reports = all.filter((report) => report.conflictId === conflictId);
-  const reporters = new Map(reports.map((report) => [report.said.signer, report]));
-  const setAsides = await allSetAsides(store, head.registryId);
-  for (const [reporter, report] of reporters) {
-    // The lead confirms nothing, and who left the list has no say any more.
-    if (!head.configuration.peers.slice(1).includes(reporter)) continue;
-    const aside = setAsides.filter(
-      (each) => each.signer === reporter && each.conflicts.includes(conflictId),
-    );
-    const copyAtLeast = Math.max(1, ...aside.map(({ copy }) => copy));
-    if (isOwnWord(report) && aside.length === 0) return false;
-    const self = signer.knownIds.includes(reporter);
-    const copy = self ? head.copy : copyAtLeast;
-    if (copy < copyAtLeast) return false;
-    if (!(await hasConfirmed(store, head.registryId, reporter, { through, copy }))) return false;
-  }
+  const { store } = ports;
+  const range = { from: through.sequence, count: 1 };
+  const [own] = await store.entries(head.registryId, head.copy, range);
+  if (!sameLink(own, through)) return false;
+  const mirrors = head.configuration.peers.slice(1);
+  const reports = await allReports(store, head.registryId);
+  const reporters = new Set(
+    reports.filter((report) => report.conflictId === conflictId).map((each) => each.said.signer),
+  );
+  // The lead confirms nothing, and who left the list has no say any more.
+  const asked = said.kind === 'fork' ? mirrors : mirrors.filter((peer) => reporters.has(peer));
+  for (const mirror of asked)
+    if (!(await hasReplayed(ports, head, { conflictId, said, mirror, through }))) return false;
   return true;
 }
 
-/** Its own copy was wrong: only another copy can be confirmed. */
-function isOwnWord({ said }: KnownReport): boolean {
-  return said.kind === 'local-tampering';
+interface Replaying {
+  readonly conflictId: Digest;
+  readonly said: ConflictStatement;
+  readonly mirror: CertificateId;
+  readonly through: Link;
 }
 
-async function hasConfirmed(
-  store: LedgerStore,
-  registryId: RegistryId,
-  peer: KnownReport['said']['signer'],
-  { through, copy }: { readonly through: number; readonly copy: number },
+/** Whether the mirror has confirmed it, in the copy that takes the place of a wrong one. */
+async function hasReplayed(
+  { store, signer }: ConcludePorts,
+  head: Head,
+  { conflictId, said, mirror, through }: Replaying,
 ): Promise<boolean> {
-  const found = await store.confirmations(registryId, peer, through, PAGE);
+  const { registryId } = head;
+  const setAsides = await allSetAsides(store, registryId);
+  const aside = setAsides.filter(
+    (each) => each.signer === mirror && each.conflicts.includes(conflictId),
+  );
+  if (said.kind === 'local-tampering' && said.accused === mirror && aside.length === 0)
+    return false;
+  const copyAtLeast = Math.max(1, ...aside.map(({ copy }) => copy));
+  const copy = signer.knownIds.includes(mirror) ? head.copy : copyAtLeast;
+  if (copy < copyAtLeast) return false;
+  const found = await store.confirmations(registryId, mirror, through.sequence, limits.pageMax);
   return found.some((confirmation) => confirmation.copy >= copy);
 }
-
-/** Confirmations at or after the place that are looked at: a new copy's come after the old ones. */
-const PAGE = 100;

@@ -5,11 +5,12 @@ import { readEntry } from '../ledger/entry.ts';
 import type { Compact } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { supersededKey } from '../ledger/state.ts';
-import { readTransaction } from '../ledger/transaction.ts';
+import { readTransaction, type UploadDocument } from '../ledger/transaction.ts';
 import { conclude } from './conclude.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
 import { findChangedStory, isOwnCopyDisputed } from './earlier-copies.ts';
 import { type FetchPorts, fetchContent } from './fetch-content.ts';
+import { isHeld, isSound, setContentAside } from './held-content.ts';
 import { flawOfCheckpoint, flawOfRun } from './own-copy.ts';
 import type { Confirmation, Head, LedgerStore, Progress, StoredEntry } from './ports.ts';
 import { type ConflictPorts, ownTampering, reportConflict } from './report-conflict.ts';
@@ -137,7 +138,7 @@ async function verifyOn(
         ? { sequence: from, detail: `entry ${from} is missing` }
         : flawOfRun(run, previous);
     if (flaw !== undefined) return { ...walk, flaw };
-    walk = await verifyBytes(ports, walk, run, bounds.fetch);
+    walk = await verifyBytes(ports, walk, run, { head, fetch: bounds.fetch });
     if (walk.missing !== undefined) return walk;
     previous = run.at(-1);
   }
@@ -152,7 +153,7 @@ async function verifyBytes(
   ports: ConfirmPorts,
   before: Walk,
   run: readonly StoredEntry[],
-  mayFetch: boolean,
+  { head, fetch: mayFetch }: { readonly head: Head; readonly fetch: boolean },
 ): Promise<Walk> {
   const self = new Set(ports.signer.knownIds);
   let walk = before;
@@ -160,7 +161,7 @@ async function verifyBytes(
   const width = mayFetch ? FETCHES_MAX : run.length;
   for (let from = 0; from < run.length; from += width) {
     const group = run.slice(from, from + width);
-    const found = await askForBytes(ports, group, mayFetch);
+    const found = await askForBytes(ports, head, group, mayFetch);
     for (const [index, stored] of group.entries()) {
       const { sequence } = stored;
       const missing = found[index];
@@ -178,13 +179,14 @@ async function verifyBytes(
 /** What of each entry's bytes is missing; the same bytes are asked for once. */
 function askForBytes(
   ports: ConfirmPorts,
+  head: Head,
   group: readonly StoredEntry[],
   mayFetch: boolean,
 ): Promise<Awaited<ReturnType<typeof bytesMissing>>[]> {
   const asked = new Map<string, ReturnType<typeof bytesMissing>>();
   const answers = group.map((stored) => {
     const key = uploadIn(stored)?.contentDigest ?? String(stored.sequence);
-    const answer = asked.get(key) ?? bytesMissing(ports, stored, mayFetch);
+    const answer = asked.get(key) ?? bytesMissing(ports, head, stored, mayFetch);
     asked.set(key, answer);
     return answer;
   });
@@ -236,14 +238,22 @@ async function isPeerThere(
 
 const NOT_FETCHED = 'not fetched yet';
 
+/** In a copy that replaces a wrong one the bytes are read again, and wrong ones are left behind. */
+async function isHere(ports: ConfirmPorts, head: Head, upload: UploadDocument): Promise<boolean> {
+  if (!(await isHeld(ports.blobs, head, upload))) return false;
+  if (head.copy === 1 || (await isSound(ports.blobs, head, upload))) return true;
+  await setContentAside(ports.store, head.registryId, upload.contentDigest);
+  return false;
+}
+
 async function bytesMissing(
   ports: ConfirmPorts,
+  head: Head,
   stored: StoredEntry,
   mayFetch: boolean,
 ): Promise<Omit<MissingBytes, 'sequence'> | undefined> {
   const upload = uploadIn(stored);
-  if (upload === undefined) return undefined;
-  if ((await ports.blobs.sizeOf(upload.contentDigest)) === upload.size) return undefined;
+  if (upload === undefined || (await isHere(ports, head, upload))) return undefined;
   const entry = readEntry(stored.entry);
   if (entry.outcome === 'refused') return { reason: entry.detail };
   const { registryId, lead, sequence } = entry.entry;

@@ -1,5 +1,6 @@
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import type { UploadDocument } from '../ledger/transaction.ts';
+import { generationOf } from './held-content.ts';
 import { type KnowPeerPorts, knowPeer } from './know-peer.ts';
 import { readMessage, schemas } from './messages.ts';
 import type { BlobStore, Head, PutBytesOutcome } from './ports.ts';
@@ -55,7 +56,7 @@ export async function fetchContent(
   const asked: AskedSource[] = [];
   for (const peer of await sources(ports, head, wanted, sequence)) {
     await knowPeer(ports, head, peer);
-    const found = await fetchFrom(ports, wanted, peer);
+    const found = await fetchFrom(ports, wanted, { head, peer });
     if (found === undefined) return { outcome: 'held' };
     asked.push({ peer, found });
   }
@@ -95,22 +96,23 @@ async function sources(
 async function fetchFrom(
   { blobs, transport }: FetchPorts,
   { registryId, upload }: WantedContent,
-  peer: CertificateId,
+  { head, peer }: { readonly head: Head; readonly peer: CertificateId },
 ): Promise<string | undefined> {
   const { contentDigest, size } = upload;
+  const generation = generationOf(head, contentDigest);
   const request = { operation: 'content', registryId, subject: contentDigest } as const;
   const answer = await transport.call(peer, request);
   if (answer.outcome === 'unreachable') return answer.reason;
   if (answer.status !== 200) return `answered ${answer.status}`;
   const message = readMessage(schemas.contentAnswer, answer.body);
   if (message.outcome === 'refused') return `answered what is no address: ${message.detail}`;
-  return take({ blobs, transport }, { contentDigest, size }, message.value.url);
+  return take({ blobs, transport }, { contentDigest, size, generation }, message.value.url);
 }
 
 /** Downloads into the own bucket; a transfer that breaks is this source's failure and no more. */
 async function take(
   { blobs, transport }: Pick<FetchPorts, 'blobs' | 'transport'>,
-  content: WantedContent['upload'],
+  content: WantedContent['upload'] & { readonly generation: number },
   url: string,
 ): Promise<string | undefined> {
   let outcome: PutBytesOutcome;

@@ -7,6 +7,7 @@ import type {
   Transaction,
   UploadDocument,
 } from '../ledger/transaction.ts';
+import { generationOf } from './held-content.ts';
 import type { BlobStore, Head, LedgerStore, Signer } from './ports.ts';
 
 /** What only the lead can know, and no mirror objects to: protocol section 3, "lead alone". */
@@ -35,7 +36,7 @@ export async function checkLeadAlone(
         (await checkNewLead(ports, head, transaction))
       );
     case 'upload-document':
-      return checkUploaded(ports.blobs, transaction);
+      return checkUploaded(ports.blobs, head, transaction);
     case 'request-signature':
     case 'sign-document':
       return undefined;
@@ -104,9 +105,10 @@ async function checkNewLead(
 
 async function checkUploaded(
   blobs: BlobStore,
+  head: Head | undefined,
   { contentDigest, size }: UploadDocument,
 ): Promise<Refused | undefined> {
-  const held = await blobs.sizeOf(contentDigest);
+  const held = await blobs.sizeOf(contentDigest, generationOf(head, contentDigest));
   if (held === undefined)
     return refuse(
       'CONTENT_NOT_UPLOADED',

@@ -86,7 +86,9 @@ export function listPlaceOf(
     return { list: documentsList(registryId, copy), position: positionAt(first) };
   }
   if (key.startsWith(REQUEST_PREFIX)) {
-    const { entry, signed } = item as RequestItem;
+    const { entry, signed, superseded } = item as RequestItem;
+    // Nobody is to sign it any more: it is found by its id, and among the entries.
+    if (signed === undefined && superseded !== undefined) return undefined;
     const status = signed === undefined ? 'open' : 'signed';
     return {
       list: requestsList(registryId, copy, status),

@@ -61,6 +61,7 @@ export async function beginCopy(
     decided: [...(head.decided ?? []), ...(resolution === undefined ? [] : [resolution])],
     ...(inForce === undefined ? {} : { resolution: inForce }),
     filling: { copy: head.copy, through },
+    ...(head.contents === undefined ? {} : { contents: head.contents }),
   };
   const { outcome } = await ports.store.commit({ ...write, expected: head, head: next, kept });
   if (outcome !== 'stored') return { outcome: 'lost-race' };

@@ -32,6 +32,7 @@ export function nextStep(standpoint: Standpoint): string {
       `Nothing more happens here: this instance has closed the registry at entry ${closedAt}. ` +
       'A new registry names that entry as its predecessor.'
     );
+  if (!summary.open && summary.contested !== true) return 'Nothing: it is resolved here.';
   if (inForce === undefined) return undecided(standpoint);
   if (summary.awaitsAcceptance)
     return (
@@ -42,11 +43,9 @@ export function nextStep(standpoint: Standpoint): string {
 }
 
 function undecided({ summary, manners, setAside, ...standpoint }: Standpoint): string {
-  const { open, contested } = summary;
-  if (!open && contested !== true) return 'Nothing: it is resolved here.';
   const { leads, isOwnWrong } = standpoint;
-  const choice = manners.join(' or ');
-  if (contested === true)
+  const choice = orText(manners);
+  if (summary.contested === true)
     return (
       `An operator of this instance, which leads, decides: ${choice}. The evidence does not ` +
       'reproduce here, but whoever reported it is stopped until then.'
@@ -59,6 +58,11 @@ function undecided({ summary, manners, setAside, ...standpoint }: Standpoint): s
       `${setAside.from} on (copy ${setAside.copy}), and ${decides}.`
     );
   return `${decides.charAt(0).toUpperCase()}${decides.slice(1)}; until then nothing is stored here.`;
+}
+
+function orText(choices: readonly string[]): string {
+  const last = choices.at(-1) ?? '';
+  return choices.length < 2 ? last : `${choices.slice(0, -1).join(', ')} or ${last}`;
 }
 
 function leadName({ lead }: Pick<Standpoint, 'lead'>): string {

@@ -1,6 +1,7 @@
 import type { Link } from '../ledger/backlinks.ts';
 import { encodeCanonical } from '../ledger/canonical.ts';
 import { sameLink } from '../ledger/chain.ts';
+import type { Digest } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import { signatureInputDigest } from '../ledger/signature.ts';
 import {
@@ -133,6 +134,8 @@ function isSaidBy(stored: StoredEntry, key: StateKey, item: StateItem): boolean 
       transactionKey(transaction.transactionId) === key && item.transactionDigest === read.digest
     );
   if (!sameLink(item.entry, stored)) return false;
+  // The mark of a replaced entry is made by the one that carries the resolution out.
+  if ('resolution' in item) return resolvesOf(stored).includes(item.resolution);
   switch (transaction.type) {
     case 'create-registry':
     case 'reconfigure-peers':
@@ -153,6 +156,11 @@ function isSaidBy(stored: StoredEntry, key: StateKey, item: StateItem): boolean 
   }
 }
 
+function resolvesOf(stored: StoredEntry): readonly Digest[] {
+  const read = readEntry(stored.entry);
+  return read.outcome === 'read' ? read.entry.resolves : [];
+}
+
 /** Everything in a request's item, held against the entries that it came from. */
 async function isRequestSound(
   store: LedgerStore,
@@ -168,7 +176,7 @@ async function isRequestSound(
   const version = subject && transactionOf(await linkedEntry(store, head, subject));
   if (version?.type !== 'upload-document') return false;
   const { documentId, purpose, publicKey, dueAt } = asked;
-  const { signed, ...found } = item;
+  const { signed, superseded: _superseded, ...found } = item;
   const { contentDigest } = version;
   const expected = { entry: item.entry, documentId, version: asked.version, contentDigest };
   const due = dueAt === undefined ? {} : { dueAt };

@@ -13,7 +13,6 @@ import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
 import type { AuditProgressItem } from './audit-progress.ts';
 import type { KeptStatement, OpenedConflict, Origin, Settlement } from './conflict-record.ts';
 import type { ItemPlace, ListName, ListPosition } from './lists.ts';
-import type { RegistryEvent } from './publish-events.ts';
 
 /** The head of one registry as this instance holds it: one item, rewritten by every commit. */
 export interface Head extends ChainHead {
@@ -38,6 +37,8 @@ export interface Head extends ChainHead {
   readonly filling?: { readonly copy: number; readonly through: number };
   /** Nothing is ever appended again: this instance has signed its closing. */
   readonly closed?: true;
+  /** Documents whose first object was not what it was: which object counts since, by digest. */
+  readonly contents?: Readonly<Record<string, number>>;
 }
 
 /** One entry with all that belongs to it, as canonical bytes exactly as received. */
@@ -305,27 +306,39 @@ export interface UploadTarget {
 }
 
 /**
- * Document bytes by digest, put once, never changed or deleted. What is reported as held was
+ * Document bytes by digest, put once, never changed or deleted. Where an object was found to be
+ * something else it stays as it is, and the next `generation` takes its place; 1 unless given. What is reported as held was
  * checked against its SHA-256 by the store itself when it was written; whoever can write to the
  * store itself can still replace it, which re-digesting (`get`) finds.
  */
 export interface BlobStore {
   /** Size of the held bytes, or undefined. */
-  sizeOf(contentDigest: Digest): Promise<number | undefined>;
+  sizeOf(contentDigest: Digest, generation?: number): Promise<number | undefined>;
   uploadTarget(content: {
     readonly contentDigest: Digest;
     readonly size: number;
   }): Promise<UploadTarget>;
   /** A URL that anybody can GET for at most five minutes; does not check that bytes are there. */
-  downloadUrl(contentDigest: Digest): Promise<{ readonly url: string; readonly expiresAt: string }>;
+  downloadUrl(
+    contentDigest: Digest,
+    generation?: number,
+  ): Promise<{ readonly url: string; readonly expiresAt: string }>;
   /** Streams; memory does not grow with the size. Reads at most `size` + 1 bytes. */
   put(
-    content: { readonly contentDigest: Digest; readonly size: number },
+    content: {
+      readonly contentDigest: Digest;
+      readonly size: number;
+      readonly generation?: number;
+    },
     bytes: AsyncIterable<Uint8Array>,
   ): Promise<PutBytesOutcome>;
-  get(contentDigest: Digest): Promise<AsyncIterable<Uint8Array> | undefined>;
+  get(contentDigest: Digest, generation?: number): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** The first bytes, at most `bytesMax`; undefined where nothing is held. */
-  beginning(contentDigest: Digest, bytesMax: number): Promise<Uint8Array | undefined>;
+  beginning(
+    contentDigest: Digest,
+    bytesMax: number,
+    generation?: number,
+  ): Promise<Uint8Array | undefined>;
   /** Evidence of a conflict, by digest; put once. */
   putEvidence(digest: Digest, bytes: Uint8Array): Promise<void>;
   evidence(digest: Digest): Promise<Uint8Array | undefined>;
@@ -336,20 +349,6 @@ export interface Outbox {
   /** `token` separates pokes that must not be merged: the head's sequence, the time of a sweep. */
   pokeDelivery(registryId: RegistryId, peer: CertificateId, token: string): Promise<void>;
   pokeFetch(registryId: RegistryId, token: string): Promise<void>;
-}
-
-export type EventOutcome =
-  | { readonly outcome: 'taken' }
-  /** Not known to be taken. The reason is a code of the bus, never what an event says. */
-  | { readonly outcome: 'not-taken'; readonly reason: string };
-
-/**
- * Tells the owner's applications. Never rejects: one outcome for each event, in their order. Events
- * may arrive late, twice and in any order; their ids tell repetitions. Whoever can put events on
- * the bus can forge them: what they claim is proved only by what the instance answers.
- */
-export interface Events {
-  publish(events: readonly RegistryEvent[]): Promise<EventOutcome[]>;
 }
 
 /** This instance's key. Synchronous: nothing else runs between building and signing. */

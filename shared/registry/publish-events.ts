@@ -4,7 +4,7 @@ import { readEntry } from '../ledger/entry.ts';
 import { payloadOf } from '../ledger/jws.ts';
 import { readTransaction, type Transaction, type TransactionType } from '../ledger/transaction.ts';
 import type { OpenedConflict } from './conflict-record.ts';
-import type { Confirmation, Events, LedgerStore, StoredEntry } from './ports.ts';
+import type { Confirmation, LedgerStore, StoredEntry } from './ports.ts';
 import { StoredDamage } from './stored-damage.ts';
 
 /**
@@ -26,6 +26,20 @@ interface EventCommon {
 }
 
 /** An entry is stored here: at the lead or at a mirror. `id` and `digest` are the entry's digest. */
+export type EventOutcome =
+  | { readonly outcome: 'taken' }
+  /** Not known to be taken. The reason is a code of the bus, never what an event says. */
+  | { readonly outcome: 'not-taken'; readonly reason: string };
+
+/**
+ * Tells the owner's applications. Never rejects: one outcome for each event, in their order. Events
+ * may arrive late, twice and in any order; their ids tell repetitions. Whoever can put events on
+ * the bus can forge them: what they claim is proved only by what the instance answers.
+ */
+export interface Events {
+  publish(events: readonly RegistryEvent[]): Promise<EventOutcome[]>;
+}
+
 export interface EntryAppended extends EventCommon {
   readonly type: 'EntryAppended';
   readonly digest: Digest;

@@ -11,8 +11,9 @@ import { type Evidence, encodeEvidence } from '../ledger/evidence.ts';
 import { payloadOf, type ReadStatement } from '../ledger/jws.ts';
 import type { OpenedConflict, Origin } from './conflict-record.ts';
 import { tamperingEvidence } from './gather-evidence.ts';
-import { keptStatement } from './kept-statements.ts';
+import { type KnownResolution, keptStatement } from './kept-statements.ts';
 import type { Alarms, BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
+import { readStanding } from './standing.ts';
 
 /**
  * Recording a disagreement, protocol section 7.
@@ -104,6 +105,7 @@ export async function open(
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const head = await store.head(registryId);
     if (head === undefined) throw new Error(`no head of registry ${registryId} to block`);
+    if (head.closed === true) return keepReport(store, conflict, origin);
     const outcome = await tryOpen(store, conflict, head, origin);
     if (outcome === 'lost-race' || outcome === 'unknown') {
       unknown ||= outcome === 'unknown';
@@ -115,6 +117,16 @@ export async function open(
     return 'opened';
   }
   throw new Error(`the conflict ${conflictId} could not be recorded: the head keeps moving`);
+}
+
+/** Nothing is left to block where the registry is closed: the report is kept all the same. */
+async function keepReport(
+  store: LedgerStore,
+  { registryId, statement, recordedAt }: OpenedConflict,
+  origin: Origin,
+): Promise<'held'> {
+  await store.keep(registryId, keptStatement('report', statement, { recordedAt }), origin);
+  return 'held';
 }
 
 const ATTEMPTS_MAX = 20;
@@ -145,17 +157,18 @@ async function reportAgain(
   const { registryId, conflictId, statement, recordedAt } = conflict;
   const head = await ports.store.head(registryId);
   const report = keptStatement('report', statement, { recordedAt });
-  if (head === undefined) return;
+  if (head === undefined || head.closed === true) return;
   if (!head.openConflicts.includes(conflictId)) {
     await reopen(ports, conflict, 'own', detail);
     return;
   }
+  const { outcome, open: standing } = await readStanding(ports, head);
+  const found = standing.find((each) => each.conflictId === conflictId);
+  if (outcome !== 'resolving' || found?.resolution === undefined) return;
+  const { said, resolution } = found;
+  if (isForeseen(said, resolution)) return;
   const kept = await ports.store.kept(registryId);
-  const decided = kept.findLast(
-    ({ kind, digest }) => kind === 'resolution' && (head.decided ?? []).includes(digest),
-  );
-  if (decided === undefined || kept.some((each) => isOwnReportSince(each, conflict, decided)))
-    return;
+  if (kept.some((each) => isOwnReportSince(each, conflict, resolution))) return;
   await ports.store.keep(registryId, report, 'own');
   raiseOpened(ports.alarms, conflict, `the resolution was tried, and failed: ${detail}`);
 }
@@ -172,6 +185,10 @@ export async function reopen(
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const expected = await store.head(registryId);
     if (expected === undefined || expected.openConflicts.includes(conflictId)) return;
+    if (expected.closed === true) {
+      await keepReport(store, conflict, origin);
+      return;
+    }
     const head = {
       ...expected,
       conflictsVersion: expected.conflictsVersion + 1,
@@ -184,6 +201,15 @@ export async function reopen(
     if (written === 'held') return;
   }
   throw new Error(`the conflict ${conflictId} could not be recorded: the head keeps moving`);
+}
+
+/** Both branches of a fork meet until one has been replayed: that is what was decided about. */
+function isForeseen(
+  { kind, sequence, digests }: ConflictStatement,
+  { resolution: { entries } }: KnownResolution,
+): boolean {
+  const named = entries.filter((link) => link.sequence === sequence).map(({ digest }) => digest);
+  return kind === 'fork' && digests.every((digest) => named.includes(digest));
 }
 
 function isOwnReportSince(

@@ -3,6 +3,7 @@ import { type ReadEntry, readEntry } from '../ledger/entry.ts';
 import { limits } from '../ledger/limits.ts';
 import { type ReadTransaction, readTransaction } from '../ledger/transaction.ts';
 import { type AuditFinding, damageAt, findingAt } from './audit-finding.ts';
+import { orDamage } from './or-damage.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
 import { StoredDamage } from './stored-damage.ts';
 
@@ -68,16 +69,6 @@ export class SoundEntries {
   async #attempt(sequences: readonly number[]): Promise<readonly StoredEntry[] | StoredDamage> {
     const { registryId, copy } = this.#head;
     return orDamage(() => this.#store.entriesAt(registryId, copy, sequences));
-  }
-}
-
-/** What the store answers, or that it cannot: whatever else goes wrong is thrown. */
-export async function orDamage<T>(read: () => Promise<T>): Promise<T | StoredDamage> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof StoredDamage) return error;
-    throw error;
   }
 }
 

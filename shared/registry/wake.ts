@@ -151,14 +151,17 @@ function isDue(
   return head.configuration.peers.includes(peer) && statementsThrough < log;
 }
 
-/** A mirror has to re-read to its head; a lead that was promoted, to the hand-over. */
+/**
+ * A mirror has to re-read to its head; a lead that was promoted, to the hand-over, and one that
+ * took back what it had lost, all of its new copy.
+ */
 function hasToVerify(
   head: Head,
   progress: Progress | undefined,
   self: readonly CertificateId[],
 ): boolean {
   const leads = self.includes(leadOf(head.configuration));
-  const until = leads ? head.configuration.sequence : head.sequence;
-  if (leads && until === 1) return false;
+  const until = leads && head.copy === 1 ? head.configuration.sequence : head.sequence;
+  if (leads && head.copy === 1 && until === 1) return false;
   return (progress?.verifiedThrough ?? 0) < until;
 }

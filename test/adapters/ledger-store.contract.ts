@@ -660,5 +660,24 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       expect(await store.certificate(lead.id)).toBe('new');
       expect(await store.registries(undefined, 10)).toEqual([]);
     });
+
+    test('how far the audit has come is replaced by what comes later', async () => {
+      const store = await newStore();
+      const registryId = digestOf('registry');
+      const times = { passStartedAt: NOW, bytesPassStartedAt: NOW, lastRunAt: NOW };
+      const place = { registryId, copy: 1, nextFrom: 101, readsBytes: true };
+      const progress = { ...place, ...times, passes: 0, findings: 0 };
+      expect(await store.auditProgress(registryId)).toBeUndefined();
+
+      await store.putAuditProgress(progress);
+      await store.putAuditProgress({ ...progress, nextFrom: 1, passes: 1 });
+
+      expect(await store.auditProgress(registryId)).toEqual({
+        ...progress,
+        nextFrom: 1,
+        passes: 1,
+      });
+      expect(await store.progress(registryId)).toBeUndefined();
+    });
   });
 }

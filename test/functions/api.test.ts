@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { encodeCanonical } from '../../shared/ledger/canonical.ts';
 import { payloadOf } from '../../shared/ledger/jws.ts';
 import { limits } from '../../shared/ledger/limits.ts';
-import { reportConflict } from '../../shared/registry/report-conflict.ts';
 import { testApplication, testInstance } from '../certificate-authority.ts';
+import { reportTampering } from '../deciding.ts';
 import {
   type ApiAnswer,
   item,
@@ -288,14 +288,7 @@ test('a mirror answers 421 with the lead and where it lives', async () => {
 
 test('a blocked registry answers 409 with its conflicts, goes on reading, and lists them', async () => {
   const { client, registryId, path } = await leading();
-  const conflictId = await reportConflict(client.ports, registryId, {
-    kind: 'local-tampering',
-    sequence: 1,
-    accused: client.id,
-    digests: [],
-    evidence: Buffer.from('seen'),
-    detail: 'seen',
-  });
+  const conflictId = await reportTampering(client, registryId, 1);
 
   const answer = await client.call('POST', path, await goodRequest(client));
 

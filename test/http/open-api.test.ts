@@ -1,14 +1,19 @@
-import { createPrivateKey, createPublicKey, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openApi } from '../../shared/http/open-api.ts';
 import { operations } from '../../shared/http/operations.ts';
 import { PROBLEM_TYPE } from '../../shared/http/problem.ts';
 import { encodeCanonical } from '../../shared/ledger/canonical.ts';
-import { digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
-import { signStatement } from '../../shared/ledger/jws.ts';
-import { reportConflict } from '../../shared/registry/report-conflict.ts';
+import {
+  type Digest,
+  digestOf,
+  type RegistryId,
+  type Sequence,
+} from '../../shared/ledger/digest.ts';
+import type { Resolution } from '../../shared/ledger/resolution.ts';
 import { testApplication, testInstance } from '../certificate-authority.ts';
+import { acceptanceAt, reportTampering, resolutionAt, setAsideAt, signedBy } from '../deciding.ts';
 import {
   MemoryCluster,
   type MemoryInstance,
@@ -32,7 +37,14 @@ interface World {
   readonly signer: TestSigner;
   readonly open: string;
   readonly signed: string;
+  /** Stopped by a conflict about the lead's own copy. */
   readonly blocked: RegistryId;
+  readonly conflictId: Digest;
+  /** Stopped by a conflict about the mirror's own copy. */
+  readonly wrong: RegistryId;
+  readonly wrongId: Digest;
+  /** To be closed. */
+  readonly ending: RegistryId;
   readonly description: Description;
 }
 
@@ -50,6 +62,11 @@ beforeAll(async () => {
   await request(client, registryId, testSigner(), { dueAt: '2020-01-01T00:00:00.000Z' });
   const signed = await request(client, registryId, signer);
   const blocked = await client.create([architect], 'Umbau');
+  const wrong = await client.create([architect], 'Anbau');
+  const ending = await client.create([], 'Abbruch');
+  await cluster.settle();
+  const conflictId = await reportTampering(client, blocked, 1);
+  const wrongId = await reportTampering(architect, wrong, 1);
   await cluster.settle();
   const description = await Description.of(client);
   const [{ transactionId }] = first.body.entries;
@@ -64,19 +81,14 @@ beforeAll(async () => {
     open,
     signed,
     blocked,
+    conflictId,
+    wrong,
+    wrongId,
+    ending,
     description,
   };
   const given = await ask('giveSignature', await signatureFor(world, signed));
   if (given.status !== 201) throw new Error(given.bytes.toString());
-  await reportConflict(client.ports, blocked, {
-    kind: 'local-tampering',
-    sequence: 1,
-    accused: client.id,
-    digests: [],
-    evidence: Buffer.from('seen'),
-    detail: 'seen',
-  });
-  await cluster.settle();
 });
 
 /** Requests a signature over version 1 of plan-1; its request id. */
@@ -120,8 +132,6 @@ async function signatureFor(
 /** An operator's order to redact the details of an entry of plan-1. */
 function redactionOf({ client, registryId }: World, entry: number, changes: object = {}): Call {
   const operator = client.operator;
-  const jwk = createPublicKey(operator.certificatePem).export({ format: 'jwk' });
-  const { x = '', y = '' } = jwk;
   const statement = {
     registryId,
     format: 'registry/redaction/v1',
@@ -132,19 +142,41 @@ function redactionOf({ client, registryId }: World, entry: number, changes: obje
     reason: 'Löschverlangen',
     ...changes,
   };
-  const publicKey = { crv: 'P-256', kty: 'EC', x, y } as const;
-  const decision = signStatement(
-    statement as Parameters<typeof signStatement>[0],
-    createPrivateKey(operator.keyPem),
-    publicKey,
-  );
+  const decision = signedBy(operator, statement);
   return { parameters: { registryId, entryId: String(entry) }, body: { decision } };
 }
 
+/** The lead's operator ends the stopped registry: the first time decided, then held. */
+async function resolutionOf(given: World, changes: Partial<Resolution> = {}): Promise<Call> {
+  const { client, blocked: registryId, conflictId } = given;
+  const decision = { conflicts: [conflictId], manner: 'close' as const };
+  const statement = await resolutionAt(client, registryId, { ...decision, ...changes });
+  return orderBy(client, registryId, statement);
+}
+
+/** The mirror's operator accepts it. */
+async function acceptanceOf(given: World, resolution?: Digest): Promise<Call> {
+  const { architect, blocked: registryId, cluster } = given;
+  await cluster.settle();
+  const head = await architect.known.head(registryId);
+  const accepted = resolution ?? head?.resolution ?? digestOf('');
+  return orderBy(architect, registryId, acceptanceAt(architect, registryId, accepted));
+}
+
+function setAsideOf({ architect, wrong: registryId, wrongId }: World, copy: number): Call {
+  const conflicts = [wrongId];
+  const changes = { conflicts, from: 1 as Sequence, copy: copy as never };
+  return orderBy(architect, registryId, setAsideAt(architect, registryId, changes));
+}
+
+function orderBy({ operator }: MemoryInstance, registryId: RegistryId, statement: object): Call {
+  return { parameters: { registryId }, body: { decision: signedBy(operator, statement) } };
+}
+
 /** What may be done by operators alone is asked by one. */
-function pemFor(id: OperationId, { client }: World): { readonly pem?: string } {
+function pemFor(id: OperationId, { operator }: MemoryInstance): { readonly pem?: string } {
   const { roles } = operations[id];
-  return roles.includes('application') ? {} : { pem: client.operator.certificatePem };
+  return roles.includes('application') ? {} : { pem: operator.certificatePem };
 }
 
 interface Asking {
@@ -169,9 +201,14 @@ type Row = readonly [
   at?: (world: World) => MemoryInstance,
 ];
 
+const atMirror = ({ architect }: World) => architect;
 const inRegistry = ({ registryId }: World) => ({ parameters: { registryId } });
 const unknownRegistry = () => ({ parameters: { registryId: '0'.repeat(64) } });
 const nobody = '00000000-0000-4000-8000-000000000000';
+
+function about(registryId: RegistryId, conflictId: Digest): Call {
+  return { parameters: { registryId, conflictId } };
+}
 
 /** In the registry, with these further parameters. */
 function within(more: (world: World) => Readonly<Record<string, string>>) {
@@ -234,8 +271,6 @@ const rows: readonly Row[] = [
   ['readRegistry', 200, inRegistry],
   ['readRegistry', 200, inRegistry, ({ architect }) => architect],
   ['readRegistry', 404, unknownRegistry],
-  ['listConflicts', 200, ({ blocked }) => ({ parameters: { registryId: blocked } })],
-  ['listConflicts', 404, unknownRegistry],
   ['appendTransactions', 201, (given) => newDocument(given, 'plan-2')],
   ['appendTransactions', 400, (given) => ({ ...inRegistry(given), body: { transactions: [] } })],
   ['appendTransactions', 400, handOverAndMore],
@@ -337,6 +372,33 @@ const rows: readonly Row[] = [
       body: { transactionId: randomUUID(), protected: 'e30', signature: 'AAAA' },
     }),
   ],
+  ['listConflicts', 200, ({ blocked }) => ({ parameters: { registryId: blocked } })],
+  ['listConflicts', 404, unknownRegistry],
+  ['readConflict', 200, ({ blocked, conflictId }) => about(blocked, conflictId)],
+  ['readConflict', 200, ({ wrong, wrongId }) => about(wrong, wrongId), atMirror],
+  ['readConflict', 404, ({ blocked }) => about(blocked, digestOf(''))],
+  ['readEvidence', 200, ({ blocked, conflictId }) => about(blocked, conflictId)],
+  ['readEvidence', 404, ({ blocked }) => about(blocked, digestOf(''))],
+  ['resolveConflicts', 201, (given) => resolutionOf(given)],
+  ['resolveConflicts', 200, (given) => resolutionOf(given)],
+  ['resolveConflicts', 409, (given) => resolutionOf(given, { reason: 'anders' })],
+  [
+    'resolveConflicts',
+    400,
+    (given) => resolutionOf(given, { signer: given.architect.ports.signer.certificateId }),
+  ],
+  ['listConflicts', 200, ({ blocked }) => ({ parameters: { registryId: blocked } })],
+  ['readConflict', 200, ({ blocked, conflictId }) => about(blocked, conflictId), atMirror],
+  ['acceptResolution', 201, (given) => acceptanceOf(given), atMirror],
+  ['acceptResolution', 200, (given) => acceptanceOf(given), atMirror],
+  ['acceptResolution', 404, (given) => acceptanceOf(given, digestOf('none')), atMirror],
+  ['setAside', 201, (given) => setAsideOf(given, 2), atMirror],
+  ['setAside', 200, (given) => setAsideOf(given, 2), atMirror],
+  ['setAside', 409, (given) => setAsideOf(given, 9), atMirror],
+  ['closeRegistry', 201, ({ ending }) => ({ parameters: { registryId: ending }, body: {} })],
+  ['closeRegistry', 200, ({ ending }) => ({ parameters: { registryId: ending }, body: {} })],
+  ['closeRegistry', 404, () => ({ ...unknownRegistry(), body: {} })],
+  ['readConflict', 200, ({ wrong, wrongId }) => about(wrong, wrongId), atMirror],
 ];
 
 /** What a caller did wrong on purpose is no flaw of the description. */
@@ -347,7 +409,8 @@ const cases = rows.map(([id, status, callOf, at]) => ({ id, status, callOf, at }
 test.each(cases)('$id answers $status as described', async ({ id, status, callOf, at }) => {
   const call = await callOf(world);
 
-  const answer = await ask(id, call, { at: at?.(world) ?? world.client, ...pemFor(id, world) });
+  const instance = at?.(world) ?? world.client;
+  const answer = await ask(id, call, { at: instance, ...pemFor(id, instance) });
 
   expect([answer.status, answer.bytes.toString()]).toEqual([status, expect.any(String)]);
   expect(world.description.flawsOfAnswer(id, answer)).toEqual([]);

@@ -4,7 +4,7 @@ import { payloadOf } from '../../shared/ledger/jws.ts';
 import { limits } from '../../shared/ledger/limits.ts';
 import { Appender } from '../../shared/registry/append.ts';
 import type { Proposal } from '../../shared/registry/commit-plan.ts';
-import { reportConflict } from '../../shared/registry/report-conflict.ts';
+import { ownTampering, reportConflict } from '../../shared/registry/report-conflict.ts';
 import {
   createRegistry,
   readTestTransaction,
@@ -48,14 +48,7 @@ async function stocked(instance: MemoryInstance, made: TestTransaction): Promise
 }
 
 function block({ ports }: MemoryInstance, registryId: Digest) {
-  return reportConflict(ports, registryId, {
-    kind: 'local-tampering',
-    sequence: 1,
-    accused: ports.signer.certificateId,
-    digests: [],
-    evidence: Buffer.from('seen'),
-    detail: 'seen',
-  });
+  return reportConflict(ports, registryId, ownTampering(ports, registryId, 1, 'seen'));
 }
 
 test('the same bytes again get the first result, whatever was appended since', async () => {
@@ -456,7 +449,7 @@ test('a table that was restored appends nothing until it is reconciled', async (
 
   const outcome = await appender.append(registryId, [proposal(await upload('A'))]);
 
-  expect(outcome).toEqual({ outcome: 'not-reconciled' });
+  expect(outcome).toMatchObject({ outcome: 'not-reconciled', head: { sequence: 1 } });
   expect(await sequence()).toBe(1);
 });
 

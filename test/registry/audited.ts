@@ -6,7 +6,7 @@ import { systemRandom } from '../../shared/adapters/system.ts';
 import type { RegistryId } from '../../shared/ledger/digest.ts';
 import type { StateItem, StateKey } from '../../shared/ledger/state.ts';
 import type { AuditPlan } from '../../shared/registry/audit-progress.ts';
-import { type AuditRunOutcome, runAudit } from '../../shared/registry/audit-run.ts';
+import { type AuditRunOutcome, type Away, runAudit } from '../../shared/registry/audit-run.ts';
 import type { PeerAnswer, PeerTransport } from '../../shared/registry/peer-transport.ts';
 import type { Confirmation, Head, LedgerStore, StoredEntry } from '../../shared/registry/ports.ts';
 import { StoredDamage } from '../../shared/registry/stored-damage.ts';
@@ -139,8 +139,8 @@ export async function audited(ledger: TestLedger, options: AuditedOptions = {}) 
     store,
     time,
     registryId,
-    run: (plan: Partial<AuditPlan> = {}): Promise<AuditRunOutcome> =>
-      runAudit(ports, registryId, { ...WHOLE, ...plan }),
+    run: (plan: Partial<AuditPlan> = {}, away?: Away): Promise<AuditRunOutcome> =>
+      runAudit(ports, registryId, { ...WHOLE, ...plan }, away),
   };
 }
 

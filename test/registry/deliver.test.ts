@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { deliver } from '../../shared/registry/deliver.ts';
 import type { PeerAnswer } from '../../shared/registry/peer-transport.ts';
-import { reportConflict } from '../../shared/registry/report-conflict.ts';
+import { ownTampering, reportConflict } from '../../shared/registry/report-conflict.ts';
 import { wake, wakeAll } from '../../shared/registry/wake.ts';
 import { MemoryCluster, unreachable } from '../memory-cluster.ts';
 import { overriding } from '../sound-ledger.ts';
@@ -343,14 +343,11 @@ describe('waking', () => {
   test('raises the alarm for every open conflict, each time, until it is resolved', async () => {
     const { client, registryId } = await swarm();
     await wakeAll(client.ports, 'before');
-    const conflictId = await reportConflict(client.ports, registryId, {
-      kind: 'local-tampering',
-      sequence: 1,
-      accused: client.id,
-      digests: [],
-      evidence: Buffer.from('seen'),
-      detail: 'seen',
-    });
+    const conflictId = await reportConflict(
+      client.ports,
+      registryId,
+      ownTampering(client.ports, registryId, 1, 'seen'),
+    );
     const opened = client.alarms.raised.length;
 
     await wakeAll(client.ports, 'first');

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { confirmationOf } from '../../shared/ledger/confirmation.ts';
+import { readEvidence } from '../../shared/ledger/evidence.ts';
 import { type Compact, payloadOf } from '../../shared/ledger/jws.ts';
 import type { Head } from '../../shared/registry/ports.ts';
 import { receiveStatements } from '../../shared/registry/receive-statements.ts';
-import { reportConflict } from '../../shared/registry/report-conflict.ts';
+import { ownTampering, reportConflict } from '../../shared/registry/report-conflict.ts';
 import { testPeer, uploadDocument } from '../builders.ts';
 import { forgeCommit } from '../forged-commit.ts';
 import { MemoryCluster, type MemoryInstance } from '../memory-cluster.ts';
@@ -74,7 +75,7 @@ describe('a statement is refused, alarmed, and accuses nobody', () => {
     (made: Awaited<ReturnType<typeof swarm>>) => readonly [string, string | undefined],
   ];
   const cases: readonly Case[] = [
-    ['that is no statement', 'STATEMENT_MALFORMED', ({ head }) => ['a.b.c', head.checkpoint]],
+    ['that is no statement', 'UNKNOWN_FORMAT', ({ head }) => ['a.b.c', head.checkpoint]],
     [
       'without a checkpoint',
       'CHECKPOINT_MISSING',
@@ -82,7 +83,7 @@ describe('a statement is refused, alarmed, and accuses nobody', () => {
     ],
     [
       'that is a checkpoint itself',
-      'STATEMENT_MALFORMED',
+      'UNKNOWN_FORMAT',
       ({ head }) => [head.checkpoint, head.checkpoint],
     ],
     [
@@ -163,8 +164,8 @@ test('a statement again, or signed again with another signature, changes nothing
   const fresh = await receive(confirmationBy(contractor.ports, head), head.checkpoint);
 
   expect([same, fresh]).toEqual([
-    { outcome: 'taken', count: 1 },
-    { outcome: 'taken', count: 1 },
+    { outcome: 'taken', count: 1, fresh: false },
+    { outcome: 'taken', count: 1, fresh: false },
   ]);
   expect(await architect.known.newestConfirmation(registryId, contractor.id)).toEqual(held);
 });
@@ -195,10 +196,14 @@ describe('a confirmation of what the lead signed for another mirror only', () =>
       digests: [head.digest, other.digest].sort(),
     });
     const bytes = await architect.blobs.evidence(said.evidence[0] as Head['digest']);
-    expect(JSON.parse(Buffer.from(bytes ?? []).toString())).toEqual({
-      confirmation: statement,
-      checkpoint,
-      ownCheckpoint: head.checkpoint,
+    expect(readEvidence(bytes ?? new Uint8Array())).toMatchObject({
+      evidence: {
+        kind: 'fork',
+        chains: [
+          { checkpoint: head.checkpoint, path: [] },
+          { checkpoint, path: [], confirmation: statement },
+        ],
+      },
     });
   });
 
@@ -249,14 +254,7 @@ test('while a conflict is open confirmations are kept, but nothing becomes final
 });
 
 async function stop({ ports }: MemoryInstance, registryId: Head['registryId']): Promise<void> {
-  await reportConflict(ports, registryId, {
-    kind: 'local-tampering',
-    sequence: 2,
-    accused: ports.signer.certificateId,
-    digests: [],
-    evidence: Buffer.from('seen'),
-    detail: 'seen',
-  });
+  await reportConflict(ports, registryId, ownTampering(ports, registryId, 2, 'seen'));
 }
 
 test('confirmations reach a peer that was away, each once', async () => {

@@ -4,8 +4,7 @@ import {
   type PutEventsRequestEntry,
   type PutEventsResultEntry,
 } from '@aws-sdk/client-eventbridge';
-import type { EventOutcome, Events } from '../../registry/ports.ts';
-import type { RegistryEvent } from '../../registry/publish-events.ts';
+import type { EventOutcome, Events, RegistryEvent } from '../../registry/publish-events.ts';
 
 export interface EventBridgeEventsOptions {
   readonly client: EventBridgeClient;

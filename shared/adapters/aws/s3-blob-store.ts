@@ -34,6 +34,7 @@ interface Content {
   readonly contentDigest: Digest;
   /** In bytes. */
   readonly size: number;
+  readonly generation?: number;
 }
 
 export class S3BlobStore implements BlobStore {
@@ -45,8 +46,8 @@ export class S3BlobStore implements BlobStore {
     this.#bucket = bucketName;
   }
 
-  sizeOf(contentDigest: Digest): Promise<number | undefined> {
-    return this.#sizeOf(documentKey(contentDigest), contentDigest);
+  sizeOf(contentDigest: Digest, generation?: number): Promise<number | undefined> {
+    return this.#sizeOf(documentKey(contentDigest, generation), contentDigest);
   }
 
   async uploadTarget({ contentDigest, size }: Content): Promise<UploadTarget> {
@@ -75,10 +76,11 @@ export class S3BlobStore implements BlobStore {
 
   async downloadUrl(
     contentDigest: Digest,
+    generation?: number,
   ): Promise<{ readonly url: string; readonly expiresAt: string }> {
     const command = new GetObjectCommand({
       Bucket: this.#bucket,
-      Key: documentKey(contentDigest),
+      Key: documentKey(contentDigest, generation),
       ResponseContentDisposition: 'attachment',
       ResponseContentType: CONTENT_TYPE,
     });
@@ -91,7 +93,7 @@ export class S3BlobStore implements BlobStore {
    * size and digest of everything are known to be right, so S3 never completes a wrong object.
    */
   async put(content: Content, bytes: AsyncIterable<Uint8Array>): Promise<PutBytesOutcome> {
-    const held = await this.sizeOf(content.contentDigest);
+    const held = await this.sizeOf(content.contentDigest, content.generation);
     if (held !== undefined) return held === content.size ? 'held' : 'size-differs';
     const checked = new CheckedBytes(content, bytes);
     try {
@@ -106,13 +108,21 @@ export class S3BlobStore implements BlobStore {
     }
   }
 
-  async get(contentDigest: Digest): Promise<AsyncIterable<Uint8Array> | undefined> {
-    return this.#get(documentKey(contentDigest));
+  async get(
+    contentDigest: Digest,
+    generation?: number,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    return this.#get(documentKey(contentDigest, generation));
   }
 
-  async beginning(contentDigest: Digest, bytesMax: number): Promise<Uint8Array | undefined> {
+  async beginning(
+    contentDigest: Digest,
+    bytesMax: number,
+    generation?: number,
+  ): Promise<Uint8Array | undefined> {
+    const key = documentKey(contentDigest, generation);
     try {
-      const bytes = await this.#get(documentKey(contentDigest), `bytes=0-${bytesMax - 1}`);
+      const bytes = await this.#get(key, `bytes=0-${bytesMax - 1}`);
       return bytes === undefined ? undefined : await readAll(bytes);
     } catch (error) {
       // Of an empty document there is no first byte.
@@ -167,7 +177,7 @@ export class S3BlobStore implements BlobStore {
     const aborting = new AbortController();
     const body = Readable.from(resumed(first, chunks), { objectMode: false });
     body.on('error', () => aborting.abort());
-    const key = documentKey(content.contentDigest);
+    const key = documentKey(content.contentDigest, content.generation);
     try {
       const Body = content.size === 0 ? new Uint8Array() : body;
       return await this.#putOnce(key, content, { Body }, aborting.signal);
@@ -264,8 +274,11 @@ async function* resumed(
   yield* rest;
 }
 
-function documentKey(contentDigest: Digest): string {
-  return `documents/${contentDigest}`;
+/** The first object of a document has its digest as name, a later one its number as well. */
+function documentKey(contentDigest: Digest, generation = 1): string {
+  return generation === 1
+    ? `documents/${contentDigest}`
+    : `documents/${contentDigest}.${generation}`;
 }
 
 function evidenceKey(digest: Digest): string {

@@ -12,6 +12,7 @@ interface Content {
   readonly contentDigest: Digest;
   /** In bytes. */
   readonly size: number;
+  readonly generation?: number;
 }
 
 interface Issued extends Content {
@@ -26,7 +27,7 @@ interface Issued extends Content {
  */
 export class MemoryBlobStore implements BlobStore {
   readonly #options: MemoryBlobStoreOptions;
-  readonly #documents = new Map<Digest, Uint8Array>();
+  readonly #documents = new Map<string, Uint8Array>();
   readonly #evidence = new Map<Digest, Uint8Array>();
   readonly #handedOver: { readonly bytes: Uint8Array; readonly digest: Digest }[] = [];
   readonly #issued = new Map<string, Issued>();
@@ -35,9 +36,9 @@ export class MemoryBlobStore implements BlobStore {
     this.#options = options;
   }
 
-  async sizeOf(contentDigest: Digest): Promise<number | undefined> {
+  async sizeOf(contentDigest: Digest, generation?: number): Promise<number | undefined> {
     checkDigest(contentDigest);
-    return this.#documents.get(contentDigest)?.length;
+    return this.#documents.get(placeOf(contentDigest, generation))?.length;
   }
 
   async uploadTarget(content: Content): Promise<UploadTarget> {
@@ -48,33 +49,42 @@ export class MemoryBlobStore implements BlobStore {
 
   async downloadUrl(
     contentDigest: Digest,
+    generation = 1,
   ): Promise<{ readonly url: string; readonly expiresAt: string }> {
     checkDigest(contentDigest);
-    return this.#issue('download', { contentDigest, size: 0 });
+    return this.#issue('download', { contentDigest, size: 0, generation });
   }
 
   async put(content: Content, bytes: AsyncIterable<Uint8Array>): Promise<PutBytesOutcome> {
     checkContent(content);
-    const present = this.#documents.get(content.contentDigest);
+    const place = placeOf(content.contentDigest, content.generation);
+    const present = this.#documents.get(place);
     if (present !== undefined) return present.length === content.size ? 'held' : 'size-differs';
     const received = await readAtMost(bytes, content.size);
     if (received === undefined || received.length !== content.size) return 'size-differs';
     if (digestOf(received) !== content.contentDigest) return 'digest-differs';
     // Another one may have come first while these were read.
-    if (this.#documents.has(content.contentDigest)) return 'held';
-    this.#documents.set(content.contentDigest, received);
+    if (this.#documents.has(place)) return 'held';
+    this.#documents.set(place, received);
     return 'stored';
   }
 
-  async get(contentDigest: Digest): Promise<AsyncIterable<Uint8Array> | undefined> {
+  async get(
+    contentDigest: Digest,
+    generation?: number,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
     checkDigest(contentDigest);
-    const bytes = this.#documents.get(contentDigest);
+    const bytes = this.#documents.get(placeOf(contentDigest, generation));
     return bytes === undefined ? undefined : chunksOf(bytes);
   }
 
-  async beginning(contentDigest: Digest, bytesMax: number): Promise<Uint8Array | undefined> {
+  async beginning(
+    contentDigest: Digest,
+    bytesMax: number,
+    generation?: number,
+  ): Promise<Uint8Array | undefined> {
     checkDigest(contentDigest);
-    return this.#documents.get(contentDigest)?.slice(0, bytesMax);
+    return this.#documents.get(placeOf(contentDigest, generation))?.slice(0, bytesMax);
   }
 
   async putEvidence(digest: Digest, bytes: Uint8Array): Promise<void> {
@@ -116,7 +126,7 @@ export class MemoryBlobStore implements BlobStore {
   /** What a peer does with a download URL. Undefined: expired, never issued, or nothing there. */
   async download(url: string): Promise<AsyncIterable<Uint8Array> | undefined> {
     const issued = this.#valid('download', url);
-    return issued === undefined ? undefined : this.get(issued.contentDigest);
+    return issued === undefined ? undefined : this.get(issued.contentDigest, issued.generation);
   }
 
   /** Damage below the store: it reports the document as held, with other bytes. */
@@ -131,7 +141,7 @@ export class MemoryBlobStore implements BlobStore {
 
   #issue(use: Issued['use'], content: Content): { url: string; expiresAt: string } {
     const expiresAtMs = this.#options.clock.now() + limits.objectUrlSeconds * 1000;
-    const path = `documents/${content.contentDigest}`;
+    const path = `documents/${placeOf(content.contentDigest, content.generation)}`;
     const query = `use=${use}&size=${content.size}&expires=${expiresAtMs}`;
     const url = `memory://${this.#options.name}/${path}?${query}`;
     this.#issued.set(url, { ...content, use, expiresAtMs });
@@ -149,6 +159,11 @@ export class MemoryBlobStore implements BlobStore {
       if (digestOf(bytes) !== digest)
         throw new Error('evidence was changed by its owner after it was handed over');
   }
+}
+
+/** The first object of a document has its digest as name, a later one its number as well. */
+function placeOf(contentDigest: Digest, generation = 1): string {
+  return generation === 1 ? contentDigest : `${contentDigest}.${generation}`;
 }
 
 function checkDigest(digest: string): void {

@@ -1,5 +1,4 @@
-import type { EventOutcome, Events } from '../../registry/ports.ts';
-import type { RegistryEvent } from '../../registry/publish-events.ts';
+import type { EventOutcome, Events, RegistryEvent } from '../../registry/publish-events.ts';
 
 /**
  * Keeps what was published, oldest first, and checks what applications rely on: whatever has the

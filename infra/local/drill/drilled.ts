@@ -1,0 +1,230 @@
+/** A registry on the cluster of this machine, with the clients of its members, for a drill. */
+import { setTimeout } from 'node:timers/promises';
+import { readProfile } from '../../../shared/client/profile.ts';
+import { RegistryClient } from '../../../shared/client/registry-client.ts';
+import type { RecordedDocument } from '../../../shared/client/upload.ts';
+import { limits } from '../../../shared/ledger/limits.ts';
+import { type ConflictAlarm, readConflictAlarm } from '../alarm.ts';
+import type { Cluster } from '../cluster.ts';
+import { type Member, type MemberName, memberNames } from '../members.ts';
+import type { Narrator } from '../narrator.ts';
+import { Operator } from './operator.ts';
+
+/** Where a drill is held. */
+export interface Site {
+  readonly cluster: Cluster;
+  readonly members: readonly Member[];
+  readonly narrator: Narrator;
+  /** For the files that the drill writes. */
+  readonly directory: string;
+}
+
+export const LEAD = 'client';
+/** The instance that most drills are held against. */
+export const VICTIM = 'contractor';
+
+const PROJECT = 'Neubau Grundschule Musterstadt';
+const DOCUMENTS = ['ARC-0001', 'STA-0001', 'TGA-0001'] as const;
+const PATIENCE_MS = 60_000;
+const POLL_MS = 50;
+
+/** One registry of all four members while something goes wrong with it. */
+export class Drilled {
+  readonly site: Site;
+  readonly registryId: string;
+  /** Every conflict that any instance has opened in this registry, as its log says it. */
+  readonly alarms: ConflictAlarm[] = [];
+  readonly #applications: ReadonlyMap<MemberName, RegistryClient>;
+  readonly #operators: ReadonlyMap<MemberName, Operator>;
+  readonly #away = new Set<MemberName>();
+  readonly #stopListening: () => void;
+  #steps = 1;
+
+  private constructor(site: Site, registryId: string, clients: Clients) {
+    this.site = site;
+    this.registryId = registryId;
+    this.#applications = clients.applications;
+    this.#operators = clients.operators;
+    this.#stopListening = site.cluster.listen((instance, line) => {
+      const alarm = readConflictAlarm(instance, line);
+      if (alarm?.registryId === registryId) this.alarms.push(alarm);
+    });
+  }
+
+  /** A new registry with three documents, which all four have confirmed. */
+  static async create(site: Site): Promise<Drilled> {
+    site.narrator.step(1, 'A registry of four members, with three documents.');
+    const clients = await openClients(site);
+    const client = clientOf(clients.applications, LEAD);
+    for (const { name, certificatePem } of site.members)
+      if (name !== LEAD) await client.introduceInstance(certificatePem);
+    const peers = site.members.map(({ certificateId }) => certificateId);
+    const { registryId } = await client.createRegistry({ name: PROJECT, peers });
+    const drilled = new Drilled(site, registryId, clients);
+    let last: RecordedDocument | undefined;
+    for (const documentId of DOCUMENTS) last = await drilled.record(documentId, documentId);
+    await drilled.untilFinal(last?.sequence ?? 1);
+    drilled.at(LEAD, `registry ${registryId}`);
+    site.narrator.at('every instance', `has confirmed all ${last?.sequence} entries`);
+    return drilled;
+  }
+
+  /** The registry that the story is about. */
+  static async of(site: Site, registryId: string): Promise<Drilled> {
+    return new Drilled(site, registryId, await openClients(site));
+  }
+
+  close(): void {
+    this.#stopListening();
+    for (const client of this.#applications.values()) client.close();
+    for (const operator of this.#operators.values()) operator.client.close();
+  }
+
+  member(name: MemberName): Member {
+    const member = this.site.members.find((each) => each.name === name);
+    if (member === undefined) throw new Error(`no member ${name}`);
+    return member;
+  }
+
+  id(name: MemberName): string {
+    return this.member(name).certificateId;
+  }
+
+  /** The member's application at the member's own instance. */
+  application(name: MemberName): RegistryClient {
+    return clientOf(this.#applications, name);
+  }
+
+  /** The member's operator at the member's own instance. */
+  operator(name: MemberName): Operator {
+    const operator = this.#operators.get(name);
+    if (operator === undefined) throw new Error(`no operator of ${name}`);
+    return operator;
+  }
+
+  /** Whose instance that is; the id itself where it is nobody's. */
+  nameOf(certificateId: string): string {
+    const found = this.site.members.find((each) => each.certificateId === certificateId);
+    return found?.name ?? certificateId;
+  }
+
+  /** The text with names in place of certificate ids. */
+  named(text: string): string {
+    return text.replaceAll(/\b[0-9a-f]{64}\b/g, (id) => this.nameOf(id));
+  }
+
+  /** The next numbered step. */
+  step(text: string): void {
+    this.#steps += 1;
+    this.site.narrator.step(this.#steps, text);
+  }
+
+  at(where: MemberName, what: string): void {
+    this.site.narrator.at(where === LEAD ? `${LEAD} (lead)` : where, what);
+  }
+
+  /** Members whose instances are online and hold the registry. */
+  get online(): readonly MemberName[] {
+    return memberNames.filter((name) => !this.#away.has(name));
+  }
+
+  async takeOffline(...names: readonly MemberName[]): Promise<void> {
+    for (const name of names) {
+      await this.site.cluster.stopInstance(name);
+      this.#away.add(name);
+      this.at(name, 'is taken offline');
+    }
+  }
+
+  async bringBack(...names: readonly MemberName[]): Promise<void> {
+    for (const name of names) {
+      await this.site.cluster.startInstance(name);
+      this.#away.delete(name);
+      this.at(name, 'is back');
+    }
+  }
+
+  /** The member is a peer no more: what comes next does not concern its instance. */
+  leave(name: MemberName): void {
+    this.#away.add(name);
+  }
+
+  record(documentId: string, content: string, note?: string): Promise<RecordedDocument> {
+    return this.application(LEAD).uploadDocument(this.registryId, {
+      documentId,
+      content: Buffer.from(content),
+      name: documentId,
+      mediaType: 'text/plain',
+      ...(note === undefined ? {} : { note }),
+    });
+  }
+
+  /** So many documents with the same bytes, many at a time. Gives the sequence of the last one. */
+  async recordMany(count: number): Promise<number> {
+    const [document] = DOCUMENTS;
+    const { size, contentDigest } = await this.record(`${document}-ALL`, document);
+    let last = 0;
+    for (let from = 1; from < count; from += limits.commitEntriesMax) {
+      const length = Math.min(limits.commitEntriesMax, count - from);
+      const transactions = Array.from({ length }, (_, index) => {
+        const documentId = `BRIEF-${1000 + from + index}`;
+        const mediaType = 'text/plain';
+        const members = { documentId, version: 1, mediaType, size, contentDigest };
+        return { type: 'upload-document', members, details: { name: documentId } } as const;
+      });
+      const entries = await this.application(LEAD).append(this.registryId, transactions);
+      last = entries.at(-1)?.sequence ?? last;
+    }
+    return last;
+  }
+
+  /** From every instance that is online a receipt with the confirmations of all mirrors. */
+  async untilFinal(sequence: number): Promise<void> {
+    const options = { timeoutMs: PATIENCE_MS };
+    await Promise.all(
+      this.online.map((name) =>
+        this.application(name).waitUntilConfirmed(this.registryId, sequence, options),
+      ),
+    );
+  }
+
+  /** The lead knows that these have confirmed the entry. */
+  async untilConfirmedBy(sequence: number, ...names: readonly MemberName[]): Promise<void> {
+    const peers = names.map((name) => this.id(name));
+    const options = { timeoutMs: PATIENCE_MS, peers };
+    await this.application(LEAD).waitUntilConfirmed(this.registryId, sequence, options);
+  }
+
+  /** Asks again and again until there is an answer; rejects with `what` after a minute. */
+  async until<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+      if (performance.now() > deadline)
+        throw new Error(`${what}: did not come about within ${PATIENCE_MS / 1000} s`);
+      await setTimeout(POLL_MS);
+    }
+  }
+}
+
+interface Clients {
+  readonly applications: ReadonlyMap<MemberName, RegistryClient>;
+  readonly operators: ReadonlyMap<MemberName, Operator>;
+}
+
+async function openClients({ members }: Site): Promise<Clients> {
+  const applications = new Map<MemberName, RegistryClient>();
+  const operators = new Map<MemberName, Operator>();
+  for (const { name, certificateId, profile, operatorProfile } of members) {
+    applications.set(name, new RegistryClient(await readProfile(profile)));
+    operators.set(name, new Operator(await readProfile(operatorProfile), certificateId));
+  }
+  return { applications, operators };
+}
+
+function clientOf(clients: ReadonlyMap<MemberName, RegistryClient>, name: MemberName) {
+  const client = clients.get(name);
+  if (client === undefined) throw new Error(`no client of ${name}`);
+  return client;
+}

@@ -1,0 +1,88 @@
+/**
+ * The lead records what breaks the rules, with its own right signature: a version that skips. Its
+ * mirrors refuse it, and the entry itself is the proof. Resolved by an alternative entry.
+ */
+import type { Link } from '../../../shared/ledger/backlinks.ts';
+import { acceptAtMirrors, decide, linkAt, showNext } from './decided.ts';
+import { type Drilled, LEAD } from './drilled.ts';
+import { Forger } from './forger.ts';
+import { Storage } from './saboteur.ts';
+import { type ShownAlarm, showAlarm, showBlocked, showProof, showRecovery } from './shown.ts';
+
+const PLAN = 'ARC-0001';
+const SKIPPED_TO = 5;
+
+export async function invalidTransaction(drilled: Drilled): Promise<ShownAlarm> {
+  drilled.step(`The lead's broken software records version ${SKIPPED_TO} of ${PLAN} after version 1.`);
+  const since = await recordWhatBreaksTheRules(drilled);
+  drilled.step('It is delivered, and the mirrors refuse it.');
+  const alarm = await showAlarm(drilled, 'invalid-transaction', since);
+  drilled.step('Everything is blocked, at everybody.');
+  await showBlocked(drilled);
+  drilled.step('The proof: the entry itself, signed by the lead.');
+  await showProof(drilled, alarm);
+  drilled.step('The operators decide.');
+  await replace(drilled, alarm, PLAN);
+  drilled.step('Everybody goes on.');
+  await showRecovery(drilled);
+  return alarm;
+}
+
+/** Into the lead's own table, as its process would. Gives when it was written. */
+async function recordWhatBreaksTheRules(drilled: Drilled): Promise<number> {
+  const storage = new Storage(drilled.site.cluster, LEAD);
+  try {
+    const head = await storage.store.head(drilled.registryId as never);
+    if (head === undefined) throw new Error('the lead has no head');
+    const { receipt } = await drilled.application(LEAD).entry(drilled.registryId, 2);
+    const { mediaType, size, contentDigest } = Object(receipt.transaction);
+    const forger = new Forger(drilled.member(LEAD));
+    const members = { documentId: PLAN, version: SKIPPED_TO, mediaType, size, contentDigest };
+    const { write } = forger.forge(head, { ...members, name: PLAN });
+    const since = Date.now();
+    const { outcome } = await storage.store.commit(write);
+    if (outcome !== 'stored') throw new Error(`the commit was not written: ${outcome}`);
+    drilled.at(LEAD, `entry ${write.head.sequence} is in its table, and no rule was asked`);
+    return since;
+  } finally {
+    storage.close();
+  }
+}
+
+/** Voids the entry; the next version takes its place, once all who have to have accepted. */
+export async function replace(
+  drilled: Drilled,
+  alarm: ShownAlarm,
+  documentId: string,
+): Promise<void> {
+  await showNext(drilled, alarm.conflictId);
+  const voided = await linkAt(drilled, alarm.sequence);
+  const resolution = await decide(drilled, {
+    manner: 'replace',
+    entries: [voided],
+    reason: 'der Eintrag wird durch einen richtigen ersetzt',
+  });
+  if (alarm.accused === drilled.id(LEAD)) await acceptAtMirrors(drilled, resolution);
+  await appendAlternative(drilled, documentId, voided);
+}
+
+async function appendAlternative(
+  drilled: Drilled,
+  documentId: string,
+  supersedes: Link,
+): Promise<void> {
+  const application = drilled.application(LEAD);
+  const newest = await application.unverified.document(drilled.registryId, documentId);
+  const version = newest.version + 1;
+  const { size, contentDigest } = await drilled.upload(`${documentId}, neu`);
+  const members = { documentId, version, mediaType: 'text/plain', size, contentDigest, supersedes };
+  const details = { name: documentId };
+  const [recorded] = await application.append(drilled.registryId, [
+    { type: 'upload-document', members, details },
+  ]);
+  drilled.at(
+    LEAD,
+    `entry ${recorded?.sequence}: ${documentId} version ${version} takes the place of entry ` +
+      `${supersedes.sequence}`,
+  );
+}
