@@ -1,5 +1,6 @@
 /** The commands of applications, operators and auditors at an instance, over mutual TLS. */
 import type { Commands } from './command.ts';
+import { conflictCommands } from './conflict-commands.ts';
 import { documentCommands } from './document-commands.ts';
 import { evidenceCommands } from './evidence-commands.ts';
 import { registryCommands } from './registry-commands.ts';
@@ -10,4 +11,5 @@ export const applicationCommands: Commands = {
   ...documentCommands,
   ...signingCommands,
   ...evidenceCommands,
+  ...conflictCommands,
 };

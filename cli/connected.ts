@@ -3,6 +3,7 @@ import type { LeadElsewhere } from '../shared/client/leads.ts';
 import { RegistryError } from '../shared/client/problem.ts';
 import { readProfile } from '../shared/client/profile.ts';
 import { RegistryClient } from '../shared/client/registry-client.ts';
+import type { Link } from '../shared/ledger/backlinks.ts';
 import { CommandMistake, type Given, numberOf, type Output } from './command.ts';
 import { receiptLines } from './tables.ts';
 
@@ -84,6 +85,17 @@ export async function tellConfirmed(
       return client.entry(registryId, sequence);
     });
   for (const line of receiptLines(receipt)) output(line);
+}
+
+/** The entry that `--supersedes` names, as the instance has it: nothing where it was not given. */
+export async function supersedesOf(
+  client: RegistryClient,
+  given: Given,
+): Promise<{ readonly supersedes?: Link }> {
+  const at = numberOf(given.optional('supersedes'), 'supersedes');
+  if (at === undefined) return {};
+  const { sequence, digest } = await client.unverified.entryStatus(given.value('registry'), at);
+  return { supersedes: { sequence, digest } };
 }
 
 /** One of the values that an option can have. */

@@ -16,7 +16,14 @@ import {
   type Output,
   unreadable,
 } from './command.ts';
-import { NO_FOLLOW, tellConfirmed, waitingOf, withClient, withClientAt } from './connected.ts';
+import {
+  NO_FOLLOW,
+  supersedesOf,
+  tellConfirmed,
+  waitingOf,
+  withClient,
+  withClientAt,
+} from './connected.ts';
 import { mediaTypeOf } from './media-types.ts';
 import { short, versionLine } from './tables.ts';
 
@@ -25,9 +32,9 @@ export const documentCommands: Commands = {
     usage:
       'upload --profile <file> --registry <id> --document <id> --file <path> ' +
       '[--name <text>] [--note <text>] [--media-type <type>] [--version <number>] ' +
-      '[--wait <seconds>] [--no-follow]',
+      '[--supersedes <sequence>] [--wait <seconds>] [--no-follow]',
     required: ['profile', 'registry', 'document', 'file'],
-    optional: ['name', 'note', 'media-type', 'version', 'wait'],
+    optional: ['name', 'note', 'media-type', 'version', 'supersedes', 'wait'],
     flags: [NO_FOLLOW],
     run: upload,
   },
@@ -80,7 +87,9 @@ async function recordOnce(client: RegistryClient, given: Given, output: Output):
   const mediaType = given.optional('media-type') ?? mediaTypeOf(path);
   const { warning } = lookOfContent(await beginningOf(path), mediaType);
   if (warning !== undefined) output(`warning: ${path} is ${warning}`);
-  const newest = version === undefined ? await newestOf(client, given) : undefined;
+  const replaced = await supersedesOf(client, given);
+  const isNext = version === undefined && replaced.supersedes === undefined;
+  const newest = isNext ? await newestOf(client, given) : undefined;
   if (newest !== undefined && (await isContentOf(path, newest))) {
     output(
       `these are the very bytes of version ${newest.version} (entry ${newest.entry.sequence}): ` +
@@ -95,6 +104,7 @@ async function recordOnce(client: RegistryClient, given: Given, output: Output):
     mediaType,
     ...(note === undefined ? {} : { note }),
     ...(version === undefined ? {} : { version }),
+    ...replaced,
   });
   output(`${recorded.documentId} version ${recorded.version}: entry ${recorded.sequence}`);
   output(`entry digest   ${recorded.digest}`);

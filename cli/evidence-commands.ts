@@ -73,7 +73,7 @@ async function verify(given: Given, output: Output): Promise<void> {
 }
 
 /** The text of a file with the certificate of a CA. */
-async function authoritiesIn(file: string): Promise<string> {
+export async function authoritiesIn(file: string): Promise<string> {
   const pem = await readText(file);
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (!readable(blocks).some(({ ca }) => ca))

@@ -25,13 +25,17 @@ import {
   unreadable,
   writeWhole,
 } from './command.ts';
+import { verifyFile } from './conflict-commands.ts';
 import { short } from './tables.ts';
 
 export const operatorCommands: Commands = {
   verify: {
-    usage: 'verify [--environment <file>] [--registry <id>] (all registries unless one is named)',
+    usage:
+      'verify [--environment <file>] [--registry <id>] (all registries unless one is named), ' +
+      'or verify <conflict file> [--ca <certificate file>] [--registry <id>]',
     required: [],
-    optional: ['environment', 'registry'],
+    optional: ['environment', 'registry', 'ca', 'file'],
+    positional: 'file',
     run: verify,
   },
   export: {
@@ -87,6 +91,11 @@ function registryOf(given: Given): RegistryId | undefined {
 }
 
 async function verify(given: Given, output: Output): Promise<void> {
+  const file = given.optional('file');
+  if (file !== undefined) {
+    await verifyFile(file, given, output);
+    return;
+  }
   const storage = await openStorage(given);
   const named = registryOf(given);
   const ids = named === undefined ? await allRegistries(storage.store) : [named];

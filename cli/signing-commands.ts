@@ -13,7 +13,14 @@ import {
   UsageMistake,
   writeNew,
 } from './command.ts';
-import { NO_FOLLOW, oneOf, tellConfirmed, waitingOf, withClient } from './connected.ts';
+import {
+  NO_FOLLOW,
+  oneOf,
+  supersedesOf,
+  tellConfirmed,
+  waitingOf,
+  withClient,
+} from './connected.ts';
 import { requestLines } from './tables.ts';
 
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'EdDSA', 'PS256', 'RS256'] as const;
@@ -25,9 +32,9 @@ export const signingCommands: Commands = {
     usage:
       'request-signature --profile <file> --registry <id> --document <id> --version <number> ' +
       '--key <PEM, JWK or certificate file> --purpose <approval, origin, receipt or creation> ' +
-      '--signer <text> [--due <date>] [--note <text>] [--no-follow]',
+      '--signer <text> [--due <date>] [--note <text>] [--supersedes <sequence>] [--no-follow]',
     required: ['profile', 'registry', 'document', 'version', 'key', 'purpose', 'signer'],
-    optional: ['due', 'note'],
+    optional: ['due', 'note', 'supersedes'],
     flags: [NO_FOLLOW],
     run: requestSignature,
   },
@@ -79,6 +86,7 @@ async function requestSignature(given: Given, output: Output): Promise<void> {
       signer: given.value('signer'),
       ...(due === undefined ? {} : { dueAt: dateOf(due) }),
       ...(note === undefined ? {} : { note }),
+      ...(await supersedesOf(client, given)),
     });
     output(`request ${recorded.requestId}: entry ${recorded.sequence}`);
     output(`entry digest ${recorded.digest}`);

@@ -134,7 +134,17 @@ export function versionLine(version: DocumentVersion): string {
     `${size} bytes`,
     mediaType,
     named(version),
+    supersededText(version),
   ]);
+}
+
+/** That people replaced or voided an entry: empty where nobody did. */
+function supersededText({ superseded }: Pick<DocumentVersion, 'superseded'>): string {
+  if (superseded === undefined) return '';
+  const { by, replacement, reason } = superseded;
+  const what =
+    replacement === undefined ? `VOIDED with entry ${by}` : `SUPERSEDED by entry ${replacement}`;
+  return `${what}: ${printable(reason)}`;
 }
 
 function named({ name, redacted }: Pick<DocumentVersion, 'name' | 'redacted'>): string {
@@ -158,6 +168,7 @@ export function requestLines(request: SigningRequest): string[] {
       purpose,
       dueAt === undefined ? '' : `due ${dueAt}`,
       who,
+      supersededText(request),
     ]),
     ...(signature === undefined
       ? []

@@ -45,7 +45,7 @@ export const readEvidence: Handler<'readEvidence'> = (request) =>
         return conflictUnknown();
       case 'evidence-missing':
         return problem(
-          'EVIDENCE_NOT_HELD',
+          'EVIDENCE_UNKNOWN',
           `the evidence of no report is here; ask the instance that found it: ${built.finder}`,
         );
       case 'certificate-unknown':

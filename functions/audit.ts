@@ -4,6 +4,7 @@ import type { Log } from '../shared/http/http-stack.ts';
 import type { RegistryId } from '../shared/ledger/digest.ts';
 import { auditAll } from '../shared/registry/audit-all.ts';
 import type { AuditRunOutcome } from '../shared/registry/audit-run.ts';
+import { followAudit } from '../shared/registry/follow-audit.ts';
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
@@ -40,9 +41,12 @@ export function createAudit(open: OpenInstance, log: Log = logLine) {
       bytesMax: BYTES_MAX,
       deadlineMs: instance.clock.now() + runMs,
     };
-    const round = await auditAll(instance, plan, (registryId, outcome) =>
-      sayOutcome(log, registryId, outcome),
-    );
+    const outcomes: (readonly [RegistryId, AuditRunOutcome])[] = [];
+    const round = await auditAll(instance, plan, (registryId, outcome) => {
+      sayOutcome(log, registryId, outcome);
+      outcomes.push([registryId, outcome]);
+    });
+    for (const [registryId, outcome] of outcomes) await followAudit(instance, registryId, outcome);
     log(round.left > 0 ? 'warn' : 'info', 'audit round', { ...round });
   };
 }

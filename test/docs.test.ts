@@ -181,6 +181,12 @@ test('the exports in the page of the protocol verify, line by line', () => {
   expect(reports).toMatchObject([
     { outcome: 'verified', entries: 3, redactions: [] },
     { outcome: 'verified', entries: 4, redactions: [{ sequence: 2 }] },
+    {
+      outcome: 'verified',
+      entries: 4,
+      resolutions: [{ manner: 'replace', sequence: 4 }],
+      superseded: [{ sequence: 3, replacement: 4 }],
+    },
   ]);
 });
 

@@ -21,3 +21,17 @@ export async function freePort(port: number, option: string): Promise<number> {
     server.close();
   }
 }
+
+const LOWEST = 20_000;
+const HIGHEST = 30_000;
+
+/** The first of so many ports in a row that nobody listens on. */
+export async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    // Below what systems give to anybody who asks for any port.
+    const first = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST - count));
+    const all = Array.from({ length: count }, (_, index) => freePort(first + index, 'another'));
+    const free = await Promise.allSettled(all);
+    if (free.every(({ status }) => status === 'fulfilled')) return first;
+  }
+}

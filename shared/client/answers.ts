@@ -39,6 +39,16 @@ export const certificateAnswer = z.object({ certificatePem: words });
 
 export const introducedAnswer = z.object({ certificateId: certificateIdSchema, endpoint: words });
 
+/** The instance's word: the entry was replaced or voided by people. */
+const superseded = z
+  .object({
+    by: sequenceSchema,
+    replacement: sequenceSchema.exactOptional(),
+    resolution: digestSchema,
+    reason: words,
+  })
+  .exactOptional();
+
 const registryMembers = {
   registryId: digestSchema,
   name: words.exactOptional(),
@@ -84,6 +94,7 @@ const entryMembers = {
   details: z.unknown().exactOptional(),
   redaction: z.object({ statement, decision: statement }).exactOptional(),
   checkpoint: statement.exactOptional(),
+  superseded,
 };
 
 export const entriesAnswer = z.object({ entries: z.array(z.object(entryMembers)), next });
@@ -146,16 +157,43 @@ export const checkpointsAnswer = z.object({
   next,
 });
 
+const conflictMembers = {
+  conflictId: digestSchema,
+  open: z.boolean(),
+  contested: z.literal(true).exactOptional(),
+  recordedAt: timestampSchema,
+  statement,
+  reports: z.int().min(1),
+  resolution: digestSchema.exactOptional(),
+  awaitsAcceptance: z.boolean(),
+};
+
+/** What the statement says is read from the statement itself. */
+const historyRow = z.object({
+  kind: z.enum(['report', 'resolution', 'acceptance', 'set-aside', 'closing']),
+  at: timestampSchema,
+  statement,
+  decision: statement.exactOptional(),
+});
+
 export const conflictsAnswer = z.object({
-  conflicts: z.array(
-    z.object({
-      conflictId: digestSchema,
-      open: z.boolean(),
-      recordedAt: timestampSchema,
-      statement,
-    }),
-  ),
-  next,
+  conflicts: z.array(z.object(conflictMembers)),
+  resolution: historyRow.exactOptional(),
+  role: z.enum(['lead', 'mirror', 'former']),
+});
+
+const setAsideChoice = z.union([
+  z.object({ allowed: z.literal(true), from: sequenceSchema, copy: z.int().min(1) }),
+  z.object({ allowed: z.literal(false) }),
+]);
+
+export const conflictAnswer = z.object({
+  ...conflictMembers,
+  history: z.array(historyRow),
+  manners: z.array(z.enum(['replay', 'expel', 'replace', 'set-aside', 'take-back', 'close'])),
+  setAside: setAsideChoice.exactOptional(),
+  decideAt: z.object({ certificateId: certificateIdSchema, endpoint: words.exactOptional() }),
+  next: words,
 });
 
 const placedEntry = z.object({
@@ -182,6 +220,7 @@ const versionMembers = {
   contentDigest: digestSchema,
   size: sizeSchema,
   mediaType: mediaTypeSchema,
+  superseded,
 };
 
 export const versionAnswer = z.object({ ...versionMembers, held: z.boolean() });
@@ -240,6 +279,7 @@ export const requestAnswer = z.object({
   redacted,
   requestedBy: linkSchema,
   requestedAt: timestampSchema,
+  superseded,
   signature: z
     .object({
       signedBy: linkSchema,
@@ -274,6 +314,10 @@ export type EntryRow = z.output<typeof entriesAnswer>['entries'][number];
 export type EntryStatusAnswer = z.output<typeof entryStatusAnswer>;
 type ConfirmationsPage = z.output<typeof confirmationsAnswer>;
 export type CheckpointRow = z.output<typeof checkpointsAnswer>['checkpoints'][number];
+export type ConflictRow = z.output<typeof conflictsAnswer>['conflicts'][number];
+export type HistoryRow = z.output<typeof historyRow>;
+export type SetAsideChoice = z.output<typeof setAsideChoice>;
+export type Superseded = NonNullable<z.output<typeof superseded>>;
 export type AppendAnswer = z.output<typeof appendAnswer>;
 export type VersionRow = z.output<typeof versionsAnswer>['versions'][number];
 export type ContentRow = z.output<typeof contentsAnswer>['versions'][number];

@@ -41,6 +41,12 @@ export function requestPath(registryId: string, requestId: string): string {
   return `${registryPath(registryId)}/signature-requests/${requestId}`;
 }
 
+export function conflictPath(registryId: string, conflictId: string): string {
+  if (!isDigest(conflictId))
+    throw invalidArgument(`"${conflictId}" is no conflict id: expected 64 lower-case hex digits`);
+  return `${registryPath(registryId)}/conflicts/${conflictId}`;
+}
+
 export function contentPath(contentDigest: string): string {
   if (!isDigest(contentDigest))
     throw invalidArgument(`"${contentDigest}" is no SHA-256: expected 64 lower-case hex digits`);

@@ -3,6 +3,7 @@
  * work. Whatever it reads is verified: see `verified-reads.ts`. Whatever it writes it repeats until
  * it is answered, a bounded number of times, with one transaction id: it is recorded once.
  */
+import type { Acceptance, Resolution, SetAside } from '../ledger/resolution.ts';
 import {
   appendFirst,
   appendTo,
@@ -14,6 +15,17 @@ import {
 } from './appending.ts';
 import { type CallOptions, Calls } from './calls.ts';
 import { Connection } from './connection.ts';
+import {
+  acceptResolution,
+  type ClosedRegistry,
+  closeAt,
+  type Decided,
+  type NewResolution,
+  type NewSetAside,
+  peersWithout,
+  resolveConflicts,
+  setCopyAside,
+} from './deciding.ts';
 import { introduce, readInstance } from './instances.ts';
 import { type LeadElsewhere, Leads } from './leads.ts';
 import { invalidArgument, notProven } from './problem.ts';
@@ -215,6 +227,64 @@ export class RegistryClient extends VerifiedReads {
     }
     const transaction = newSignature(request, make(request), options);
     return only(await this.append(registryId, [transaction], options));
+  }
+
+  /**
+   * Decides at the lead how open conflicts are resolved, by the operator whose certificate this
+   * client has. Deciding carries nothing out.
+   */
+  resolve(
+    registryId: string,
+    decision: NewResolution,
+    options?: CallOptions,
+  ): Promise<Decided<Resolution>> {
+    return this.#leads.atLead(registryId, (lead) =>
+      resolveConflicts(lead, registryId, decision, options),
+    );
+  }
+
+  /** Accepts at this instance, a mirror, a resolution of the lead that is itself the accused. */
+  accept(
+    registryId: string,
+    resolution: string,
+    { reason }: { readonly reason: string },
+    options?: CallOptions,
+  ): Promise<Decided<Acceptance>> {
+    return acceptResolution(this.calls, registryId, { resolution, reason }, options);
+  }
+
+  /** Begins a new copy at this instance, a mirror whose own copy is wrong. Nothing is deleted. */
+  setAside(
+    registryId: string,
+    setAside: NewSetAside,
+    options?: CallOptions,
+  ): Promise<Decided<SetAside>> {
+    return setCopyAside(this.calls, registryId, setAside, options);
+  }
+
+  /** Closes the registry at this instance, for good: nothing is recorded here any more. */
+  closeRegistry(registryId: string, options?: CallOptions): Promise<ClosedRegistry> {
+    return closeAt(this.calls, registryId, options);
+  }
+
+  /**
+   * Carries out a resolution: appends the present peer list without these, the offenders. Without
+   * any of them it voids what a resolution of the manner replace names, with nothing in its place.
+   */
+  expel(
+    registryId: string,
+    { peers }: { readonly peers: readonly string[] },
+    options: WriteOptions = {},
+  ): Promise<RecordedEntry> {
+    return this.#leads.atLead(registryId, async (lead) => {
+      const left = await peersWithout(lead, registryId, peers, callOf(options));
+      const transaction = {
+        type: 'reconfigure-peers',
+        ...repeatableIn(options),
+        members: { peers: left },
+      } as const;
+      return only(await appendTo(lead, registryId, prepare([transaction]), callOf(options)));
+    });
   }
 
   /**

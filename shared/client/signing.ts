@@ -11,6 +11,7 @@ import {
   randomUUID,
   sign,
 } from 'node:crypto';
+import type { Link } from '../ledger/backlinks.ts';
 import type { Refused } from '../ledger/errors.ts';
 import {
   algorithmsOf,
@@ -40,6 +41,8 @@ export interface NewSigningRequest {
   readonly dueAt?: Date;
   /** A new one unless given. */
   readonly requestId?: string;
+  /** The entry that it replaces, under a resolution of the manner replace. */
+  readonly supersedes?: Link;
 }
 
 export interface PreparedRequest {
@@ -52,14 +55,15 @@ export function newSigningRequest(
   asked: NewSigningRequest,
   repeatable: Repeatable,
 ): PreparedRequest {
-  const { documentId, version, purpose, signer, note, dueAt } = asked;
+  const { documentId, version, purpose, signer, note, dueAt, supersedes } = asked;
   const requestId = asked.requestId ?? randomUUID();
   const publicKey = publicKeyIn(asked.publicKey);
   const due = dueAt === undefined ? {} : { dueAt: timestampOf(dueAt) };
+  const replaced = supersedes === undefined ? {} : { supersedes };
   const transaction = {
     type: 'request-signature' as const,
     ...repeatable,
-    members: { requestId, documentId, version, publicKey, purpose, ...due },
+    members: { requestId, documentId, version, publicKey, purpose, ...due, ...replaced },
     details: { signer, ...(note === undefined ? {} : { note }) },
   };
   return { requestId, transaction };
@@ -126,7 +130,13 @@ export function signingInputOf(
   };
 }
 
-function requireOpen({ requestId, signature }: SigningRequest): void {
+function requireOpen({ requestId, signature, superseded }: SigningRequest): void {
+  if (superseded !== undefined)
+    throw new RegistryError(
+      'REQUEST_SUPERSEDED',
+      `request ${requestId} was replaced or voided with entry ${superseded.by}: it takes no ` +
+        'signature any more',
+    );
   if (signature !== undefined)
     throw new RegistryError(
       'REQUEST_ALREADY_SIGNED',

@@ -6,10 +6,12 @@ import * as z from 'zod';
 import {
   type CheckpointRow,
   type ConfirmationRow,
+  type ConflictRow,
   type ContentRow,
   checkpointsAnswer,
   confirmationRows,
   confirmationsAnswer,
+  conflictAnswer,
   conflictsAnswer,
   contentsAnswer,
   documentAnswer,
@@ -34,6 +36,7 @@ import { bytesOf, type CallOptions, type Calls, parsed } from './calls.ts';
 import { type EntryRange, rowsInRange } from './entry-pages.ts';
 import { listPages } from './pages.ts';
 import {
+  conflictPath,
   contentPath,
   documentPath,
   type EntryId,
@@ -182,10 +185,17 @@ export class UnverifiedReads {
       yield* page.checkpoints;
   }
 
-  async *conflicts(registryId: string, options?: CallOptions) {
+  async *conflicts(
+    registryId: string,
+    options?: CallOptions,
+  ): AsyncGenerator<ConflictRow, void, undefined> {
     const path = `${registryPath(registryId)}/conflicts`;
-    for await (const page of listPages(this.#calls, { path }, conflictsAnswer, options))
-      yield* page.conflicts;
+    yield* (await this.#calls.get(path, conflictsAnswer, options)).conflicts;
+  }
+
+  /** One conflict with its story. */
+  async conflict(registryId: string, conflictId: string, options?: CallOptions) {
+    return this.#calls.get(conflictPath(registryId, conflictId), conflictAnswer, options);
   }
 }
 

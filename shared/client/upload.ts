@@ -10,6 +10,7 @@
  * that the caller chose a version that was recorded is not recorded again.
  */
 import { randomUUID } from 'node:crypto';
+import type { Link } from '../ledger/backlinks.ts';
 import { documentAnswer, uploadAnswer } from './answers.ts';
 import {
   appendTo,
@@ -43,6 +44,8 @@ export interface NewDocument {
   readonly mediaType: string;
   /** The next one of the document unless given. */
   readonly version?: number;
+  /** The entry that it replaces, under a resolution of the manner replace. */
+  readonly supersedes?: Link;
 }
 
 /** With a transaction id that is kept, the whole call may be repeated by another process. */
@@ -140,12 +143,13 @@ async function recordNext(
 
 function prepareVersion(hashed: HashedDocument, version: number): Prepared {
   const { document, content } = hashed;
-  const { documentId, mediaType, name, note } = document;
+  const { documentId, mediaType, name, note, supersedes } = document;
+  const replaced = supersedes === undefined ? {} : { supersedes };
   return prepare([
     {
       type: 'upload-document',
       ...repeatableIn(hashed),
-      members: { documentId, version, mediaType, ...content },
+      members: { documentId, version, mediaType, ...content, ...replaced },
       details: { name, ...(note === undefined ? {} : { note }) },
     },
   ]);

@@ -1,10 +1,10 @@
 /**
  * Versions of documents, held against the receipts of the entries that recorded them. Whether bytes
- * are held, and which version is the newest, stays the word of the instance.
+ * are held, which version is the newest, and which were superseded, stays the word of the instance.
  */
 import type { Link } from '../ledger/backlinks.ts';
 import type { Digest, RegistryId } from '../ledger/digest.ts';
-import type { VersionRow } from './answers.ts';
+import type { Superseded, VersionRow } from './answers.ts';
 import type { CallOptions } from './calls.ts';
 import { requireSame, textsIn, transactionIn } from './proven-facts.ts';
 import type { ProvenEntry, Receipts } from './receipts.ts';
@@ -27,6 +27,8 @@ export interface DocumentVersion {
   readonly entry: Link;
   /** By the lead's clock. */
   readonly recordedAt: string;
+  /** The instance's word: people replaced or voided it. */
+  readonly superseded?: Superseded;
 }
 
 /** The version, after every fact of the row was found in the receipt of its entry. */
@@ -42,7 +44,8 @@ export function provenVersion(
     (proven) => {
       const version = versionIn(proven, row.entry);
       requireSame(row, version, VERSION_FACTS);
-      return version;
+      const { superseded } = row;
+      return superseded === undefined ? version : { ...version, superseded };
     },
     options,
   );

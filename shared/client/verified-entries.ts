@@ -12,7 +12,7 @@ import {
   readTransaction,
   type Transaction,
 } from '../ledger/transaction.ts';
-import type { EntryRow } from './answers.ts';
+import type { EntryRow, Superseded } from './answers.ts';
 import type { CallOptions } from './calls.ts';
 import { notProven } from './problem.ts';
 import type { Receipts } from './receipts.ts';
@@ -31,6 +31,8 @@ export interface VerifiedEntry {
    * entry's receipt proves whether they were redacted, and by whom.
    */
   readonly details?: Details;
+  /** The instance's word: people replaced or voided it. */
+  readonly superseded?: Superseded;
 }
 
 /** The rows as entries `from` and on, one after the other, after all of them were proven. */
@@ -79,6 +81,7 @@ function readRow(row: EntryRow, expected: number): ReadRow {
     lead,
     transaction: transaction.transaction,
     ...(details === undefined ? {} : { details }),
+    ...(row.superseded === undefined ? {} : { superseded: row.superseded }),
   };
   return { entry, digest, verified };
 }

@@ -23,6 +23,13 @@ import {
   versionsAnswer,
 } from './answers.ts';
 import type { CallOptions, Calls } from './calls.ts';
+import {
+  type ConflictStory,
+  type RegistryConflicts,
+  readConflict,
+  readConflicts,
+  readEvidence,
+} from './conflicts.ts';
 import { type DownloadOptions, downloadTo, openContent } from './download.ts';
 import { type EntryRange, rowsInRange } from './entry-pages.ts';
 import { inParallel } from './in-parallel.ts';
@@ -235,6 +242,24 @@ export class VerifiedReads {
       yield* await this.#proven(page.checkpoints, (row) =>
         provenCheckpoint(this.receipts, registryId, row, options),
       );
+  }
+
+  /**
+   * Conflicts, open and resolved: the signatures of what was found and decided are verified; which of
+   * them are open is the instance's word.
+   */
+  conflicts(registryId: string, options?: CallOptions): Promise<RegistryConflicts> {
+    return readConflicts(this.calls, registryId, options);
+  }
+
+  /** One conflict with all that was reported and decided, and what has to happen next. */
+  conflict(registryId: string, conflictId: string, options?: CallOptions): Promise<ConflictStory> {
+    return readConflict(this.calls, registryId, conflictId, options);
+  }
+
+  /** The file about one conflict: `verifyConflictFile` says from these bytes what is proven. */
+  evidence(registryId: string, conflictId: string, options?: CallOptions): Promise<Buffer> {
+    return readEvidence(this.calls, registryId, conflictId, options);
   }
 
   /**

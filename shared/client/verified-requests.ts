@@ -3,7 +3,7 @@ import type { Link } from '../ledger/backlinks.ts';
 import type { Digest, RegistryId } from '../ledger/digest.ts';
 import { type SignatureAlgorithm, verifySignature } from '../ledger/signature.ts';
 import type { Purpose, SigningKey } from '../ledger/transaction.ts';
-import type { RequestRow } from './answers.ts';
+import type { RequestRow, Superseded } from './answers.ts';
 import type { CallOptions } from './calls.ts';
 import { notProven } from './problem.ts';
 import { requireSame, textsIn, transactionIn } from './proven-facts.ts';
@@ -32,6 +32,8 @@ export interface SigningRequest {
   readonly requestedBy: Link;
   /** By the lead's clock. */
   readonly requestedAt: string;
+  /** The instance's word: people replaced or voided it. It takes no signature any more. */
+  readonly superseded?: Superseded;
   readonly signature?: ProvenSignature;
 }
 
@@ -84,7 +86,7 @@ export async function provenRequest(
       requireSame(asked, found, ['documentId', 'version']);
       if (!sameKey(row.publicKey, found.publicKey))
         throw notProven('the answer names another publicKey than the receipt of its entry');
-      return found;
+      return row.superseded === undefined ? found : { ...found, superseded: row.superseded };
     },
     options,
   );

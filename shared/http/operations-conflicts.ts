@@ -217,7 +217,7 @@ export const conflictOperations = defineOperations({
     answers: {
       200: { description: 'Canonical JSON, the bytes to keep.', schema: conflictFile },
     },
-    problems: [...UNKNOWN, 'EVIDENCE_NOT_HELD', 'CERTIFICATE_UNKNOWN', 'TOO_LARGE'],
+    problems: [...UNKNOWN, 'EVIDENCE_UNKNOWN', 'CERTIFICATE_UNKNOWN', 'TOO_LARGE'],
   },
   resolveConflicts: {
     method: 'POST',

@@ -1,4 +1,4 @@
-import type { ConflictStatement } from './conflict.ts';
+import { type ConflictStatement, conflictIdOf } from './conflict.ts';
 import type { CertificateId } from './digest.ts';
 import { type Refused, refuse } from './errors.ts';
 import type { Resolution } from './resolution.ts';
@@ -52,15 +52,26 @@ function checkExpels(
   const innocent = removed.find((peer) => !offenders.has(peer));
   if (innocent !== undefined)
     return unfit(`${innocent} is neither accused nor a finder of what is resolved: leave it in`);
-  const left = reports.filter((report) => {
-    const possible = offendersOf(report, peers);
-    return possible.length > 0 && !possible.some((peer) => removed.includes(peer));
-  });
-  if (left[0] === undefined) return undefined;
-  return unfit(
-    `the new list leaves in whoever the ${left[0].kind} at entry ${left[0].sequence} is about: ` +
-      offendersOf(left[0], peers).join(' or '),
-  );
+  for (const about of byConflict(reports)) {
+    const possible = [...new Set(about.flatMap((report) => offendersOf(report, peers)))];
+    if (possible.length === 0 || possible.some((peer) => removed.includes(peer))) continue;
+    const { kind, sequence } = about[0] as ConflictStatement;
+    return unfit(
+      `the new list leaves in whoever the ${kind} at entry ${sequence} is about: ` +
+        possible.join(' or '),
+    );
+  }
+  return undefined;
+}
+
+/** Several may have reported the same: one of them gone is enough. */
+function byConflict(reports: readonly ConflictStatement[]): Iterable<ConflictStatement[]> {
+  const groups = new Map<string, ConflictStatement[]>();
+  for (const report of reports) {
+    const conflictId = conflictIdOf(report);
+    groups.set(conflictId, [...(groups.get(conflictId) ?? []), report]);
+  }
+  return groups.values();
 }
 
 /** Who of the list the conflict can be ended by expelling: the accused, or who reported it. */

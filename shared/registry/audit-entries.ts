@@ -8,6 +8,7 @@ import {
   flawOfPlace,
   flawOfRecord,
   flawOfSubject,
+  readWitnesses,
   sequencesNeeded,
   unendedCommits,
 } from './audit-place.ts';
@@ -60,6 +61,10 @@ export async function auditEntries(
   const around = sequencesFrom(begin, through);
   await entries.add(around);
   await entries.add(around.flatMap((sequence) => sequencesNeeded(entries, sequence, from)));
+  await readWitnesses(
+    entries,
+    around.flatMap((sequence) => soundAt(entries, sequence)),
+  );
   const sound: SoundEntry[] = [];
   for (const sequence of sequencesFrom(from, through)) {
     const looked = entries.at(sequence);
@@ -130,6 +135,11 @@ async function auditState(
   if (first === undefined) return;
   if (sound.length === 1) findings.add(damageAt(first.stored.sequence, state));
   else for (const each of sound) await auditState(copy, [each], findings);
+}
+
+function soundAt(entries: SoundEntries, sequence: number): SoundEntry[] {
+  const looked = entries.at(sequence);
+  return looked?.outcome === 'sound' ? [looked] : [];
 }
 
 function sequencesFrom(from: number, through: number): number[] {

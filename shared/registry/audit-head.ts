@@ -8,7 +8,7 @@ import { limits } from '../ledger/limits.ts';
 import type { AuditedCopy } from './audit-entries.ts';
 import { type Findings, findingAt } from './audit-finding.ts';
 import { type AuditFlaw, flawOfHeadItem } from './audit-flaws.ts';
-import { listAfter } from './audit-place.ts';
+import { listAfter, readWitnesses } from './audit-place.ts';
 import { SoundEntries, type SoundEntry } from './sound-entries.ts';
 
 /** The head item, held against the entries that it speaks of: everything that they determine. */
@@ -56,6 +56,7 @@ async function chainOf(
     else findings.add(looked?.finding);
   }
   if (entry.configuration !== undefined) await entries.add([entry.configuration.sequence]);
+  await readWitnesses(entries, [newest]);
   const inForce = listAfter(entries, newest);
   if (inForce.outcome === 'wrong') findings.add(inForce.finding);
   if (inForce.outcome === 'wrong' || tower.length < levels.length) return undefined;

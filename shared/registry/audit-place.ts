@@ -37,14 +37,57 @@ export function sequencesNeeded(entries: SoundEntries, sequence: number, from: n
 }
 
 /**
+ * Reads what says whether the entries themselves or those that they link to were changed, where the
+ * two do not fit: the entry right after the linked one links to it as well.
+ */
+export async function readWitnesses(
+  entries: SoundEntries,
+  sound: readonly SoundEntry[],
+): Promise<void> {
+  const differing = sound.flatMap((each) => linksThatDiffer(entries, each));
+  await entries.add(differing.map(({ sequence }) => sequence + 1));
+}
+
+function linksThatDiffer(entries: SoundEntries, { read }: SoundEntry): Link[] {
+  const { backlinks, configuration, subject } = read.entry;
+  return [...backlinks, configuration, subject].filter((link): link is Link => {
+    const looked = link && entries.at(link.sequence);
+    return looked?.outcome === 'sound' && looked.read.digest !== link?.digest;
+  });
+}
+
+/** The linked entry is not the one that even the next one links to: then it was changed itself. */
+function flawOfLinked(entries: SoundEntries, { sequence }: Link): AuditFinding | undefined {
+  const [linked, next] = [entries.at(sequence), entries.at(sequence + 1)];
+  if (linked?.outcome !== 'sound' || next?.outcome !== 'sound') return undefined;
+  const [nearest] = next.read.entry.backlinks;
+  if (nearest?.digest === linked.read.digest) return undefined;
+  const detail =
+    `entry ${sequence + 1} links to entry ${sequence} with ${nearest?.digest}; it comes out to ` +
+    linked.read.digest;
+  return findingAt(sequence + 1, { code: 'BACKLINKS_WRONG', detail }, [next.stored.digest]);
+}
+
+function flawOfAnyLinked(entries: SoundEntries, sound: SoundEntry): AuditFinding | undefined {
+  for (const link of linksThatDiffer(entries, sound)) {
+    const flaw = flawOfLinked(entries, link);
+    if (flaw !== undefined) return flaw;
+  }
+  return undefined;
+}
+
+/**
  * Whether the entry is in its place: its links name what is stored there, and it has the lead and
  * the peer list that are in force after the entry before it. The finding may be of what it links to.
  */
 export function flawOfPlace(
   entries: SoundEntries,
   { head }: AuditedCopy,
-  { stored, read, transaction }: SoundEntry,
+  sound: SoundEntry,
 ): AuditFinding | undefined {
+  const changed = flawOfAnyLinked(entries, sound);
+  if (changed !== undefined) return changed;
+  const { stored, read, transaction } = sound;
   const { sequence, registryId } = read.entry;
   const before = chainBefore(entries, head, sequence);
   if (before.outcome === 'wrong') return before.finding;
@@ -108,6 +151,8 @@ export function listLinked(entries: SoundEntries, { stored, read }: SoundEntry):
     sameLink(linkTo(looked.read), configuration)
   )
     return inForce(looked, brought.peers);
+  const changed = configuration && flawOfLinked(entries, configuration);
+  if (changed !== undefined) return { outcome: 'wrong', finding: changed };
   const detail = `entry ${sequence} does not link to the peer list in force`;
   const flaw = { code: 'CONFIGURATION_LINK_WRONG', detail } as const;
   return { outcome: 'wrong', finding: findingAt(sequence, flaw, [stored.digest]) };
@@ -159,6 +204,8 @@ export function flawOfSubject(entries: SoundEntries, sound: SoundEntry): AuditFi
         sameLink(linkTo(looked.read), subject) &&
         isAbout(sound, subject, looked.transaction.transaction);
   if (right) return undefined;
+  const changed = subject && flawOfLinked(entries, subject);
+  if (changed !== undefined) return changed;
   const detail = `entry ${sequence} does not link to what it is about`;
   return findingAt(sequence, { code: 'SUBJECT_LINK_WRONG', detail }, [sound.stored.digest]);
 }

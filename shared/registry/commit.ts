@@ -5,6 +5,7 @@ import type { Compact } from '../ledger/jws.ts';
 import type { SignedRedaction } from '../ledger/redaction.ts';
 import type { Resolution } from '../ledger/resolution.ts';
 import { mergeChanges, type StateChange } from '../ledger/state.ts';
+import { carriedOut } from '../ledger/superseding.ts';
 import type { ReadTransaction } from '../ledger/transaction.ts';
 import type { CommitWrite, Head, StoredEntry } from './ports.ts';
 
@@ -28,7 +29,7 @@ export interface CommitContext {
   readonly self: readonly CertificateId[];
   readonly tableId: string;
   /** Those that the entries name, with the conflicts that they end. */
-  readonly resolutions?: ReadonlyMap<Digest, Pick<Resolution, 'conflicts'>>;
+  readonly resolutions?: ReadonlyMap<Digest, Resolution>;
 }
 
 /** The write that puts the staged entries, the last of which is checkpointed, on the head. */
@@ -84,8 +85,12 @@ function conflictsAfter(
   const inForce = before?.resolution;
   const resolution = inForce === undefined || named.has(inForce) ? {} : { resolution: inForce };
   // One that an older copy has carried out before ends nothing a second time.
-  const carried = (before?.decided ?? []).filter((digest) => named.has(digest));
-  const ended = new Set(carried.flatMap((digest) => resolutions?.get(digest)?.conflicts ?? []));
+  const now = (before?.decided ?? []).filter((digest) => named.has(digest));
+  const known = now.flatMap((digest) => {
+    const statement = resolutions?.get(digest);
+    return statement === undefined ? [] : [{ digest, statement }];
+  });
+  const ended = new Set(carriedOut(known).flatMap(({ statement }) => statement.conflicts));
   const openConflicts = open.filter((conflictId) => !ended.has(conflictId));
   const conflictsVersion = openConflicts.length === open.length ? version : version + 1;
   const rest = decided.length === 0 ? {} : { decided };

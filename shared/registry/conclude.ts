@@ -28,35 +28,43 @@ export async function conclude(ports: ConcludePorts, registryId: RegistryId): Pr
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const head = await ports.store.head(registryId);
     if (head === undefined || head.openConflicts.length === 0) return [];
-    const concluded = await concludedOf(ports, head);
-    if (concluded.length === 0) return [];
-    const next = withoutConflicts(head, new Set(concluded));
+    const { open } = await readStanding(ports, head);
+    const closed = await concludedAmong(ports, head, open);
+    if (closed.size === 0) return [];
+    const next = withoutConflicts(head, open, closed);
     const settlement = { registryId, expected: head, head: next, origin: 'received' } as const;
     const written = await tried(() => ports.store.settle(settlement));
-    if (written === 'settled') return concluded;
+    if (written === 'settled') return [...closed];
   }
   return [];
 }
 
-/** The head without these; a resolution all of whose conflicts are closed is in force no more. */
-export function withoutConflicts(head: Head, closed: ReadonlySet<Digest>): Head {
-  const openConflicts = head.openConflicts.filter((id) => !closed.has(id));
-  const { resolution, ...rest } = head;
-  const ends = openConflicts.length === 0;
-  return {
-    ...rest,
-    ...(resolution === undefined || ends ? {} : { resolution }),
-    conflictsVersion: head.conflictsVersion + 1,
-    openConflicts,
-  };
+async function concludedAmong(
+  ports: ConcludePorts,
+  head: Head,
+  open: readonly OpenConflict[],
+): Promise<Set<Digest>> {
+  const concluded = new Set<Digest>();
+  for (const conflict of open)
+    if (await isConcluded(ports, head, conflict)) concluded.add(conflict.conflictId);
+  return concluded;
 }
 
-async function concludedOf(ports: ConcludePorts, head: Head): Promise<Digest[]> {
-  const { open } = await readStanding(ports, head);
-  const concluded: Digest[] = [];
-  for (const conflict of open)
-    if (await isConcluded(ports, head, conflict)) concluded.push(conflict.conflictId);
-  return concluded;
+/** The head without these; a resolution none of whose conflicts is left is in force no more. */
+function withoutConflicts(
+  head: Head,
+  open: readonly OpenConflict[],
+  closed: ReadonlySet<Digest>,
+): Head {
+  const left = open.filter(({ conflictId }) => !closed.has(conflictId));
+  const { resolution, ...rest } = head;
+  const stays = left.some((conflict) => conflict.resolution?.digest === resolution);
+  return {
+    ...rest,
+    ...(resolution !== undefined && stays ? { resolution } : {}),
+    conflictsVersion: head.conflictsVersion + 1,
+    openConflicts: head.openConflicts.filter((conflictId) => !closed.has(conflictId)),
+  };
 }
 
 /** Whether the resolution has come true for this conflict, as far as this instance can see. */

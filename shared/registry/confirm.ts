@@ -257,12 +257,12 @@ async function bytesMissing(
   const entry = readEntry(stored.entry);
   if (entry.outcome === 'refused') return { reason: entry.detail };
   const { registryId, lead, sequence } = entry.entry;
-  // Nobody requires the bytes of a version that people replaced before it was confirmed here.
-  const mark = supersededKey(sequence);
-  if ((await ports.store.read(registryId, [mark])).items.has(mark)) return undefined;
   if (!mayFetch) return { reason: NOT_FETCHED };
   const fetched = await fetchContent(ports, { registryId, lead, upload }, stored.sequence);
   if (fetched.outcome === 'held') return undefined;
+  // Nobody requires the bytes of a version that people replaced before it was confirmed here.
+  const mark = supersededKey(sequence);
+  if ((await ports.store.read(registryId, [mark])).items.has(mark)) return undefined;
   const { reason, sources } = fetched;
   return { reason, sources };
 }

@@ -1,5 +1,6 @@
 import { checkpointSchema } from '../ledger/checkpoint.ts';
 import type { ConflictStatement } from '../ledger/conflict.ts';
+import type { Digest, RegistryId } from '../ledger/digest.ts';
 import { readStatement } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { forkEvidence, ownChain } from './gather-evidence.ts';
@@ -22,16 +23,22 @@ export async function isOwnCopyDisputed(
   const open = await statedConflicts(store, head);
   const own = open.filter(({ said }) => isAboutOwnCopy(said, signer.knownIds));
   if (own.length === 0) return false;
-  const setAsides = await allSetAsides(store, head.registryId);
-  return own.some(
-    ({ conflictId }) =>
-      !setAsides.some(
-        (each) =>
-          signer.knownIds.includes(each.signer) &&
-          each.conflicts.includes(conflictId) &&
-          each.copy <= head.copy,
-      ),
-  );
+  const replaced = await conflictsLeftBehind(store, signer.knownIds, head.registryId);
+  return own.some(({ conflictId }) => !replaced.has(conflictId));
+}
+
+/** Conflicts for which this instance has begun another copy: by a set-aside, or by a take-back. */
+async function conflictsLeftBehind(
+  store: LedgerStore,
+  own: readonly string[],
+  registryId: RegistryId,
+): Promise<Set<Digest>> {
+  const setAsides = await allSetAsides(store, registryId);
+  const takeBacks = (await allResolutions(store, registryId))
+    .map(({ resolution }) => resolution)
+    .filter(({ manner }) => manner === 'take-back');
+  const begun = [...setAsides, ...takeBacks].filter(({ signer }) => own.includes(signer));
+  return new Set(begun.flatMap(({ conflicts }) => conflicts));
 }
 
 function isAboutOwnCopy({ kind, accused }: ConflictStatement, own: readonly string[]): boolean {

@@ -39,10 +39,15 @@ export interface AskedSource {
 
 /** What a source sent that is not what was recorded. */
 const DIFFERING: ReadonlySet<string> = new Set(['digest-differs', 'size-differs']);
+/** A peer that has none is no source; one that does not answer may be. */
+const NOT_HELD = 'not-held';
 
-/** Whether every source there is sent bytes, and all of them wrong ones. */
+/** Whether whoever has bytes sent wrong ones, and nobody else is left to be asked. */
 export function allDiffer(sources: readonly AskedSource[]): boolean {
-  return sources.length > 0 && sources.every(({ found }) => DIFFERING.has(found));
+  return (
+    sources.some(({ found }) => DIFFERING.has(found)) &&
+    sources.every(({ found }) => DIFFERING.has(found) || found === NOT_HELD)
+  );
 }
 
 export async function fetchContent(
@@ -71,6 +76,8 @@ function wordsOf(found: string): string {
       return 'sent bytes with another SHA-256';
     case 'size-differs':
       return 'sent more or fewer bytes than recorded';
+    case NOT_HELD:
+      return 'does not hold them';
     default:
       return found;
   }
@@ -87,8 +94,10 @@ async function sources(
     const covering = await store.firstConfirmationCovering(registryId, peer, sequence);
     if (covering !== undefined) confirmed.push(peer);
   }
-  // The present lead may have the bytes even where the former one is gone.
+  // The present lead may have the bytes even where the former one is gone, and who has not
+  // confirmed yet may be just about to.
   const all = [lead, ...head.configuration.peers.slice(0, 1), ...confirmed];
+  for (const peer of head.configuration.peers) all.push(peer);
   return [...new Set(all)].filter((peer) => !signer.knownIds.includes(peer));
 }
 
@@ -103,6 +112,7 @@ async function fetchFrom(
   const request = { operation: 'content', registryId, subject: contentDigest } as const;
   const answer = await transport.call(peer, request);
   if (answer.outcome === 'unreachable') return answer.reason;
+  if (answer.status === 404) return NOT_HELD;
   if (answer.status !== 200) return `answered ${answer.status}`;
   const message = readMessage(schemas.contentAnswer, answer.body);
   if (message.outcome === 'refused') return `answered what is no address: ${message.detail}`;

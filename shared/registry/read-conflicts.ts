@@ -256,8 +256,16 @@ function historyOf(
     ...own.map(({ statement, recordedAt }) => keptStatement('report', statement, { recordedAt })),
     ...decisions,
   ]
-    .sort((a, b) => Number(a.recordedAt > b.recordedAt) - Number(a.recordedAt < b.recordedAt))
+    .sort(byTime)
     .map(shownStatement);
+}
+
+/** In one millisecond the later of these follows from the earlier ones. */
+const RANKS: readonly KeptKind[] = ['report', 'resolution', 'set-aside', 'acceptance', 'closing'];
+
+function byTime(a: KeptStatement, b: KeptStatement): number {
+  if (a.recordedAt !== b.recordedAt) return a.recordedAt < b.recordedAt ? -1 : 1;
+  return RANKS.indexOf(a.kind) - RANKS.indexOf(b.kind);
 }
 
 /** What people decided, as it was kept. */

@@ -128,6 +128,9 @@ async function dispute(
           detail: `entry ${sequence} is held with ${held}, ${signer} confirms ${digest}`,
         };
   const conflictId = await reportConflict(ports, registryId, disagreement);
+  const now = await ports.store.head(registryId);
+  // What people have decided on stays decided, whoever repeats it.
+  if (now?.openConflicts.includes(conflictId) !== true) return 'held';
   return { outcome: 'in-conflict', conflicts: [conflictId] };
 }
 

@@ -10,7 +10,7 @@ import { limits } from '../ledger/limits.ts';
 import { recheckEvidence } from '../ledger/recheck-evidence.ts';
 import { readCarrying, replacedBy } from './carrying.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
-import type { OpenedConflict } from './conflict-record.ts';
+import type { KeptStatement, OpenedConflict } from './conflict-record.ts';
 import { judgeCommit } from './judge-delivery.ts';
 import { allReports, allResolutions, keptStatement } from './kept-statements.ts';
 import type { PeerTransport } from './peer-transport.ts';
@@ -43,6 +43,9 @@ export type ReceivedConflict =
 
 /** So many reports of one conflict are kept of one signer: each failed attempt makes one. */
 const REPORTS_MAX = 16;
+
+/** Reports that are kept of one signer in all, opened or not. */
+const CLAIMS_MAX = 256;
 
 /** Kinds whose evidence proves what somebody else did. */
 const PROVABLE: ReadonlySet<string> = new Set(['fork', 'invalid-transaction']);
@@ -120,7 +123,8 @@ async function attach(
       `${said.signer} has reported the conflict ${conflictId} ${REPORTS_MAX} times`,
     );
   const recordedAt = new Date(clock.now()).toISOString();
-  if (resolvedAt !== undefined && said.detectedAt > resolvedAt) {
+  // The two branches of a fork meet wherever an old confirmation comes late: that is decided.
+  if (resolvedAt !== undefined && said.kind !== 'fork' && said.detectedAt > resolvedAt) {
     const again = { registryId, conflictId, statement: compact, recordedAt };
     await reopen({ store, alarms }, again, 'received', `reported by ${said.signer}`);
     return 'new';
@@ -263,15 +267,16 @@ async function contested(
   return refused;
 }
 
+/** Its word alone blocks once. A further claim is kept, so that the lead can resolve it as well. */
 async function openLikewise(
   ports: ReceiveConflictPorts,
   head: Head,
   { statement: said, compact }: ReadStatement<ConflictStatement>,
 ): Promise<ReceivedConflict> {
   const { registryId } = head;
-  const wait = { outcome: 'ahead', head: head.sequence } as const;
-  if (!PROVABLE.has(said.kind) && (await hasClaimOpen(ports, head, said.signer))) return wait;
   const recordedAt = new Date(ports.clock.now()).toISOString();
+  if (!PROVABLE.has(said.kind) && (await hasClaimOpen(ports, head, said.signer)))
+    return keepClaim(ports, registryId, said, keptStatement('report', compact, { recordedAt }));
   const conflict: OpenedConflict = {
     registryId,
     conflictId: conflictIdOf(said),
@@ -280,6 +285,21 @@ async function openLikewise(
   };
   const opened = await open(ports, conflict, 'received', `reported by ${said.signer}`);
   return opened === 'opened' ? 'new' : 'held';
+}
+
+async function keepClaim(
+  { store, alarms }: ReceiveConflictPorts,
+  registryId: RegistryId,
+  { signer, kind, sequence }: ConflictStatement,
+  kept: KeptStatement,
+): Promise<ReceivedConflict> {
+  const reports = await allReports(store, registryId);
+  if (reports.filter(({ said }) => said.signer === signer).length >= CLAIMS_MAX)
+    return refuse('STATEMENT_REPEATED', `${signer} has made ${CLAIMS_MAX} claims in this registry`);
+  await store.keep(registryId, kept, 'received');
+  const detail = `${signer} claims more than what is open already`;
+  alarms.raise('ConflictsOpened', { registryId, kind, sequence, signer, detail });
+  return 'new';
 }
 
 /** Its word blocks the registry: one such claim at a time. */

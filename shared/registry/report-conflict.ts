@@ -159,7 +159,9 @@ async function reportAgain(
   const report = keptStatement('report', statement, { recordedAt });
   if (head === undefined || head.closed === true) return;
   if (!head.openConflicts.includes(conflictId)) {
-    await reopen(ports, conflict, 'own', detail);
+    // The same two branches meet wherever an old confirmation comes late: that is decided.
+    const { kind } = payloadOf(statement) as ConflictStatement;
+    if (kind !== 'fork') await reopen(ports, conflict, 'own', detail);
     return;
   }
   const { outcome, open: standing } = await readStanding(ports, head);

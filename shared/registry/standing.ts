@@ -69,16 +69,17 @@ export async function statedConflicts(
     }));
 }
 
-/** Decided, not ended by a later one, and not yet named by an entry; oldest first. */
+/**
+ * Decided, and not yet named by an entry; oldest first. One that a later one names in `after` ends
+ * for the conflicts that the later one is about; others that it covers must not be left without.
+ */
 export async function resolutionsInForce(
   store: LedgerStore,
   { registryId, decided = [] }: Pick<Head, 'registryId' | 'decided'>,
 ): Promise<KnownResolution[]> {
   if (decided.length === 0) return [];
   const all = new Map((await allResolutions(store, registryId)).map((each) => [each.digest, each]));
-  const known = decided.flatMap((digest) => all.get(digest) ?? []);
-  const ended = new Set(known.map(({ resolution }) => resolution.after));
-  return known.filter(({ digest }) => !ended.has(digest));
+  return decided.flatMap((digest) => all.get(digest) ?? []);
 }
 
 /** Resolutions that this instance's own operator has accepted. */

@@ -209,7 +209,7 @@ describe('an open conflict', () => {
     };
     const unsigned = await client.call('GET', evidence);
 
-    expectProblem(bare, 404, 'EVIDENCE_NOT_HELD');
+    expectProblem(bare, 404, 'EVIDENCE_UNKNOWN');
     expect(bare.body.detail).toContain(architect.id);
     expectProblem(unsigned, 404, 'CERTIFICATE_UNKNOWN');
     expect(unsigned.body.retryable).toBe(true);

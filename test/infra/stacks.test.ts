@@ -78,7 +78,7 @@ describe('permissions', () => {
         },
       },
     ]);
-    expect(updates).toHaveLength(6);
+    expect(updates).toHaveLength(7);
     for (const statement of updates.filter((each) => !redacting.includes(each)))
       expect(statement).toMatchObject({
         Action: 'dynamodb:UpdateItem',
@@ -88,7 +88,7 @@ describe('permissions', () => {
       });
   });
 
-  test.each(['FanOut', 'Sweep'])('%s only reads the table', (name) => {
+  test.each(['FanOut'])('%s only reads the table', (name) => {
     const policies = client.replication.findResources('AWS::IAM::Policy', {
       Properties: { PolicyName: Match.stringLikeRegexp(`^${name}Role`) },
     });

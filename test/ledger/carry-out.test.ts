@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkCarriesOut } from '../../shared/ledger/carry-out.ts';
 import type { ConflictStatement } from '../../shared/ledger/conflict.ts';
-import type { Sequence } from '../../shared/ledger/digest.ts';
+import { digestOf, type Sequence } from '../../shared/ledger/digest.ts';
 import type { Resolution } from '../../shared/ledger/resolution.ts';
 import type { Transaction } from '../../shared/ledger/transaction.ts';
 import { readTestTransaction, reconfigurePeers, testPeer, uploadDocument } from '../builders.ts';
@@ -18,11 +18,14 @@ function transactionOf(test: Parameters<typeof readTestTransaction>[0]): Transac
   return readTestTransaction(test).transaction;
 }
 
-const found = { kind: 'fork', sequence: 7 as Sequence } as const;
+const about = digestOf('registry');
+const place = { registryId: about, sequence: 7 as Sequence, digests: [about] };
+const found = { ...place, kind: 'fork' as const };
 
 describe('expel', () => {
   const byA = { ...found, accused: lead.certificateId, signer: a.certificateId };
   const openByB = { ...found, accused: 'open', signer: b.certificateId } as const;
+  const byBoth = { ...byA, signer: b.certificateId };
   const accusing = { ...found, accused: b.certificateId, signer: lead.certificateId };
 
   test.each([
@@ -30,6 +33,7 @@ describe('expel', () => {
     ['the finder, where nobody is', [openByB], [lead, a]],
     ['the accused', [accusing], [lead, a]],
     ['both, where each is about one of them', [byA, openByB], [lead]],
+    ['one of the two who found the same', [byA, byBoth], [lead, a]],
     ['whoever of the two is left', [{ ...byA, signer: c.certificateId }, openByB], [lead, a]],
   ])('is carried out by a list without %s', (_name, reports, list) => {
     const outcome = checkCarriesOut(under('expel', reports), [

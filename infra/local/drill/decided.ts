@@ -69,6 +69,7 @@ export async function showNext(drilled: Drilled, conflictId: string): Promise<vo
 
 /** The entry as decisions name it. */
 export async function linkAt(drilled: Drilled, sequence: number): Promise<Link> {
-  const { receipt } = await drilled.application(LEAD).entry(drilled.registryId, sequence);
-  return { sequence: receipt.sequence, digest: receipt.digest };
+  const { unverified } = drilled.application(LEAD);
+  const stored = await unverified.entry(drilled.registryId, sequence);
+  return { sequence: stored.sequence, digest: stored.digest };
 }

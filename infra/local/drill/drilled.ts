@@ -1,5 +1,8 @@
 /** A registry on the cluster of this machine, with the clients of its members, for a drill. */
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
+import { putBytes } from '../../../shared/client/object-store.ts';
 import { readProfile } from '../../../shared/client/profile.ts';
 import { RegistryClient } from '../../../shared/client/registry-client.ts';
 import type { RecordedDocument } from '../../../shared/client/upload.ts';
@@ -26,7 +29,7 @@ export const VICTIM = 'contractor';
 const PROJECT = 'Neubau Grundschule Musterstadt';
 const DOCUMENTS = ['ARC-0001', 'STA-0001', 'TGA-0001'] as const;
 const PATIENCE_MS = 60_000;
-const POLL_MS = 50;
+const POLL_MS = 200;
 
 /** One registry of all four members while something goes wrong with it. */
 export class Drilled {
@@ -144,6 +147,12 @@ export class Drilled {
     }
   }
 
+  /** Every instance is online, as it was at the beginning. */
+  async allBack(): Promise<void> {
+    for (const name of memberNames) await this.site.cluster.startInstance(name);
+    this.#away.clear();
+  }
+
   /** The member is a peer no more: what comes next does not concern its instance. */
   leave(name: MemberName): void {
     this.#away.add(name);
@@ -157,6 +166,22 @@ export class Drilled {
       mediaType: 'text/plain',
       ...(note === undefined ? {} : { note }),
     });
+  }
+
+  /** Bytes in the lead's bucket, recorded nowhere yet. */
+  async upload(text: string): Promise<{ readonly contentDigest: string; readonly size: number }> {
+    const bytes = Buffer.from(text);
+    const content = {
+      contentDigest: createHash('sha256').update(bytes).digest('hex'),
+      size: bytes.length,
+    };
+    const { unverified } = this.application(LEAD);
+    const { upload } = Object(await unverified.call('POST', '/v1/uploads', content));
+    if (upload === undefined) return content;
+    const chunks = Readable.from([bytes]);
+    const { status } = await putBytes(upload, chunks, { idleMsMax: PATIENCE_MS });
+    if (status !== 200) throw new Error(`the lead's bucket did not take the bytes: ${status}`);
+    return content;
   }
 
   /** So many documents with the same bytes, many at a time. Gives the sequence of the last one. */
@@ -193,6 +218,15 @@ export class Drilled {
     const peers = names.map((name) => this.id(name));
     const options = { timeoutMs: PATIENCE_MS, peers };
     await this.application(LEAD).waitUntilConfirmed(this.registryId, sequence, options);
+  }
+
+  /** Nobody who is online has that conflict open. */
+  async untilResolved(conflictId: string): Promise<void> {
+    for (const name of this.online)
+      await this.until(`the end of the conflict ${conflictId.slice(0, 8)} at ${name}`, async () => {
+        const open = await this.operator(name).openConflicts(this.registryId);
+        return open.some((each) => each.conflictId === conflictId) ? undefined : true;
+      });
   }
 
   /** Asks again and again until there is an answer; rejects with `what` after a minute. */

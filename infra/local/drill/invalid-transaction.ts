@@ -13,7 +13,9 @@ const PLAN = 'ARC-0001';
 const SKIPPED_TO = 5;
 
 export async function invalidTransaction(drilled: Drilled): Promise<ShownAlarm> {
-  drilled.step(`The lead's broken software records version ${SKIPPED_TO} of ${PLAN} after version 1.`);
+  drilled.step(
+    `The lead's broken software records version ${SKIPPED_TO} of ${PLAN} after version 1.`,
+  );
   const since = await recordWhatBreaksTheRules(drilled);
   drilled.step('It is delivered, and the mirrors refuse it.');
   const alarm = await showAlarm(drilled, 'invalid-transaction', since);

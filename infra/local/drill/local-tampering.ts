@@ -37,7 +37,10 @@ export async function tamperWith(drilled: Drilled, sequence: number): Promise<nu
     const since = Date.now();
     const { transactionId } = receipt.transaction;
     const { was, is } = await storage.editVersion(drilled.registryId, transactionId);
-    drilled.at(VICTIM, `the transaction of entry ${sequence} ended in ${was} and now ends in ${is}`);
+    drilled.at(
+      VICTIM,
+      `the transaction of entry ${sequence} ended in ${was} and now ends in ${is}`,
+    );
     return since;
   } finally {
     storage.close();

@@ -109,12 +109,14 @@ export class Operator {
   #post(registryId: string, what: keyof typeof formats, said: object): Promise<unknown> {
     const { certificate, key } = readOwnIdentity(this.#profile, Date.now());
     const { certificateId: decidedBy, publicKeyJwk } = certificate;
-    const common = {
+    const payload = {
+      ...said,
       format: formats[what],
       registryId: registryId as RegistryId,
+      decidedBy,
       signer: this.#instanceId as CertificateId,
     };
-    const decision = signStatement({ ...said, ...common, decidedBy }, key, publicKeyJwk);
+    const decision = signStatement(payload, key, publicKeyJwk);
     return this.client.unverified.call('POST', `${pathOf(registryId)}/${what}`, { decision });
   }
 }

@@ -60,7 +60,10 @@ export class Storage {
   }
 
   /** Makes another version of the one that a stored upload-document records: one byte. */
-  async editVersion(registryId: string, transactionId: string): Promise<{ was: string; is: string }> {
+  async editVersion(
+    registryId: string,
+    transactionId: string,
+  ): Promise<{ was: string; is: string }> {
     const key = transactionItemKey(registryId as RegistryId, 1, transactionId);
     const stored = (await this.#read(key))['bytes']?.B;
     if (stored === undefined) throw new Error(`no transaction ${transactionId} is stored`);

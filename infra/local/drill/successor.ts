@@ -27,7 +27,10 @@ export async function succeed(drilled: Drilled): Promise<string> {
   const { body } = prepare([{ type: 'create-registry', members, details }]);
   const created = await application.unverified.call('POST', '/v1/registries', body);
   const successor = String(Object(created).registryId);
-  drilled.at(SUCCESSOR, `leads the successor ${successor}, which names entry ${sequence} of the old`);
+  drilled.at(
+    SUCCESSOR,
+    `leads the successor ${successor}, which names entry ${sequence} of the old`,
+  );
   for (const name of drilled.online)
     await drilled.application(name).waitUntilConfirmed(successor, 1);
   drilled.site.narrator.at('every instance', 'has confirmed entry 1 of the successor');

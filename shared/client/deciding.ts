@@ -1,0 +1,295 @@
+/**
+ * What operators decide about conflicts: each decision is signed here with the caller's own key, which
+ * must be that of an operator of the instance that is called, and the instance signs the same. An
+ * answer that holds anything else than what was signed here is refused.
+ */
+import * as z from 'zod';
+import type { Link } from '../ledger/backlinks.ts';
+import { readCountersigned } from '../ledger/countersigned.ts';
+import type { CertificateId, Digest } from '../ledger/digest.ts';
+import {
+  type Compact,
+  type DecidedStatement,
+  readStatement,
+  signStatement,
+} from '../ledger/jws.ts';
+import {
+  type Acceptance,
+  acceptanceSchema,
+  type Closing,
+  closingSchema,
+  type Resolution,
+  resolutionSchema,
+  type SetAside,
+  setAsideSchema,
+} from '../ledger/resolution.ts';
+import type { Manner } from '../ledger/resolution-rules.ts';
+import { validate } from '../ledger/schema.ts';
+import { entryStatusAnswer, registryAnswer } from './answers.ts';
+import type { CallOptions, Calls } from './calls.ts';
+import { readConflict, readConflicts } from './conflicts.ts';
+import { readInstance } from './instances.ts';
+import { entryPath, registryPath } from './paths.ts';
+import { invalidArgument, notProven } from './problem.ts';
+
+export interface NewResolution {
+  readonly manner: Manner;
+  /** All that are to be decided about unless given. */
+  readonly conflicts?: readonly string[];
+  /**
+   * What is replaced or becomes void, by sequence; of a fork that people give one branch of up, both
+   * branches with their digests.
+   */
+  readonly entries?: readonly (number | Link)[];
+  /** The resolution in force, which this one ends. */
+  readonly after?: string;
+  /** For people, kept for ever. A take-back names in it, by certificate id, whom not to wait for. */
+  readonly reason: string;
+}
+
+export interface NewSetAside {
+  /** All open ones about the instance's own copy unless given. */
+  readonly conflicts?: readonly string[];
+  /** Where the new copy begins; as late as the others' confirmations allow unless given. */
+  readonly from?: number;
+  readonly reason: string;
+}
+
+/** What was decided: both signatures, and what they are over. */
+export interface Decided<Said> {
+  /** Of what was signed. */
+  readonly digest: Digest;
+  readonly statement: Compact;
+  readonly decision: Compact;
+  readonly said: Said;
+}
+
+/** The last entry that the instance will ever hold of the registry, signed by it. */
+export interface ClosedRegistry {
+  readonly statement: Compact;
+  readonly said: Closing;
+}
+
+/** Decides at the lead about open conflicts. Whoever names them may repeat the call. */
+export async function resolveConflicts(
+  lead: Calls,
+  registryId: string,
+  { manner, conflicts, entries = [], after, reason }: NewResolution,
+  options?: CallOptions,
+): Promise<Decided<Resolution>> {
+  const { head } = await lead.get(registryPath(registryId), registryAnswer, options);
+  const links: Link[] = [];
+  for (const entry of entries)
+    links.push(typeof entry === 'number' ? await linkAt(lead, registryId, entry, options) : entry);
+  const replaced = after === undefined ? {} : { after };
+  const payload = {
+    ...(await common(lead, registryId, reason, options)),
+    format: 'registry/resolution/v1',
+    manner,
+    conflicts: conflicts ?? (await undecided(lead, registryId, after, options)),
+    entries: links,
+    ...replaced,
+    through: { sequence: head.sequence, digest: head.digest },
+  };
+  return order(lead, ['resolutions', 'resolution'], valid(resolutionSchema, payload), {
+    schema: resolutionSchema,
+    options,
+  });
+}
+
+/** The entry as it is in the lead's ledger. */
+async function linkAt(
+  lead: Calls,
+  registryId: string,
+  at: number,
+  options?: CallOptions,
+): Promise<Link> {
+  const path = `${entryPath(registryId, at)}/confirmations`;
+  const { sequence, digest } = await lead.get(path, entryStatusAnswer, options);
+  return { sequence, digest };
+}
+
+/** The ids of all that wait for a decision; where one is ended, of all that are open. */
+async function undecided(
+  lead: Calls,
+  registryId: string,
+  after: string | undefined,
+  options?: CallOptions,
+): Promise<Digest[]> {
+  const { conflicts } = await readConflicts(lead, registryId, options);
+  const wanted = conflicts.filter(
+    ({ open, contested, resolution }) =>
+      (open || contested === true) && (after !== undefined || resolution === undefined),
+  );
+  if (wanted.length === 0)
+    throw invalidArgument(
+      'nothing is to be decided: no conflict is open at the lead without a resolution',
+    );
+  return wanted.map(({ conflictId }) => conflictId);
+}
+
+/** Accepts at a mirror what the accused lead has decided. */
+export async function acceptResolution(
+  calls: Calls,
+  registryId: string,
+  { resolution, reason }: { readonly resolution: string; readonly reason: string },
+  options?: CallOptions,
+): Promise<Decided<Acceptance>> {
+  const payload = {
+    ...(await common(calls, registryId, reason, options)),
+    format: 'registry/acceptance/v1',
+    resolution,
+  };
+  return order(calls, ['acceptances', 'acceptance'], valid(acceptanceSchema, payload), {
+    schema: acceptanceSchema,
+    options,
+    // It was accepted before, in whatever words.
+    isSame: (held) => held.resolution === resolution,
+  });
+}
+
+/** Begins a new copy at a mirror whose own one is wrong. */
+export async function setCopyAside(
+  calls: Calls,
+  registryId: string,
+  { conflicts, from, reason }: NewSetAside,
+  options?: CallOptions,
+): Promise<Decided<SetAside>> {
+  const { copy } = await calls.get(registryPath(registryId), copyAnswer, options);
+  const found = await wrongCopies(calls, registryId, conflicts, options);
+  const latest = Math.min(...found.map((each) => each.from));
+  const payload = {
+    ...(await common(calls, registryId, reason, options)),
+    format: 'registry/set-aside/v1',
+    conflicts: conflicts ?? found.map(({ conflictId }) => conflictId),
+    from: from ?? latest,
+    copy: copy + 1,
+  };
+  return order(calls, ['set-asides', 'setAside'], valid(setAsideSchema, payload), {
+    schema: setAsideSchema,
+    options,
+  });
+}
+
+const copyAnswer = z.object({ copy: z.int().min(1) });
+
+interface WrongCopy {
+  readonly conflictId: Digest;
+  readonly from: number;
+}
+
+/** Of these conflicts, or of all open ones, those that are about the instance's own copy. */
+async function wrongCopies(
+  calls: Calls,
+  registryId: string,
+  named: readonly string[] | undefined,
+  options?: CallOptions,
+): Promise<WrongCopy[]> {
+  const { conflicts } = await readConflicts(calls, registryId, options);
+  const open = conflicts.filter(
+    (each) => each.open && (named === undefined || named.includes(each.conflictId)),
+  );
+  const found: WrongCopy[] = [];
+  for (const { conflictId } of open) {
+    const { setAside } = await readConflict(calls, registryId, conflictId, options);
+    const begins = setAside?.allowed === true ? setAside.from : undefined;
+    if (begins !== undefined) found.push({ conflictId, from: begins });
+  }
+  if (found.length > 0) return found;
+  throw invalidArgument(
+    'nothing is to be set aside: no such conflict is open about the copy of this instance',
+  );
+}
+
+/** Closes the registry at the instance, for good. */
+export async function closeAt(
+  calls: Calls,
+  registryId: string,
+  options?: CallOptions,
+): Promise<ClosedRegistry> {
+  const { certificateId, knownIds } = await readInstance(calls, options);
+  const path = `${registryPath(registryId)}/closings`;
+  const { closing } = await calls.post(path, {}, closingAnswer, options);
+  const read = readStatement(closing.statement, closingSchema);
+  if (read.outcome === 'refused')
+    throw notProven(`the closing is refused (${read.code}): ${read.detail}`);
+  const { statement: said, compact } = read;
+  if (said.registryId !== registryId || ![certificateId, ...knownIds].includes(said.signer))
+    throw notProven('the closing is of another registry, or of another instance');
+  return { statement: compact, said };
+}
+
+const closingAnswer = z.object({ closing: z.object({ statement: z.string() }) });
+
+/** The list in force without some of its peers, in its order. */
+export async function peersWithout(
+  lead: Calls,
+  registryId: string,
+  offenders: readonly string[],
+  options?: CallOptions,
+): Promise<CertificateId[]> {
+  const { peers } = await lead.get(registryPath(registryId), registryAnswer, options);
+  const list = peers.map(({ peer }) => peer);
+  const stranger = offenders.find((offender) => !list.some((peer) => peer === offender));
+  if (stranger !== undefined)
+    throw invalidArgument(`${stranger} is not in the peer list: nothing was appended`);
+  return list.filter((peer) => !offenders.includes(peer));
+}
+
+/** What every decision says: who decides, for which instance, about which registry, and why. */
+async function common(
+  calls: Calls,
+  registryId: string,
+  reason: string,
+  options?: CallOptions,
+): Promise<{
+  readonly registryId: string;
+  readonly signer: CertificateId;
+  readonly decidedBy: CertificateId;
+  readonly reason: string;
+}> {
+  const { certificateId: signer } = await readInstance(calls, options);
+  const { certificateId: decidedBy } = calls.connection.identity().certificate;
+  return { registryId, signer, decidedBy, reason: reason.normalize('NFC') };
+}
+
+function valid<Schema extends z.ZodType>(schema: Schema, payload: unknown): z.output<Schema> {
+  const checked = validate(schema, payload);
+  if (checked.outcome === 'refused') throw invalidArgument(checked.detail);
+  return checked.value;
+}
+
+interface Expected<Said extends DecidedStatement> {
+  readonly schema: z.ZodType<Said>;
+  readonly options: CallOptions | undefined;
+  /** Whether what is held there will do, where it is not the very same. */
+  readonly isSame?: (held: Said) => boolean;
+}
+
+/** Signs the decision, sends it, and holds the answer against it. */
+async function order<Said extends DecidedStatement>(
+  calls: Calls,
+  [route, member]: readonly [route: string, member: string],
+  payload: Said,
+  { schema, options, isSame = () => false }: Expected<Said>,
+): Promise<Decided<Said>> {
+  const { certificate, key } = calls.connection.identity();
+  const decision = signStatement(payload, key, certificate.publicKeyJwk);
+  const path = `${registryPath(payload.registryId)}/${route}`;
+  const answer = await calls.post(path, { decision }, answerWith(member), options);
+  const signed = answer[member] as z.output<typeof signedAnswer>;
+  const read = readCountersigned(signed, schema);
+  if (read.outcome === 'refused')
+    throw notProven(`the ${member} that is answered is refused (${read.code}): ${read.detail}`);
+  const { statement: said, digest } = read;
+  const sent = decision.split('.')[1] === read.signed.decision.split('.')[1];
+  if (!sent && (said.signer !== payload.signer || !isSame(said)))
+    throw notProven(`the ${member} that is answered is not the one that was signed here`);
+  return { digest, ...read.signed, said };
+}
+
+const signedAnswer = z.object({ statement: z.string(), decision: z.string() });
+
+function answerWith(member: string) {
+  return z.object({ [member]: signedAnswer });
+}
