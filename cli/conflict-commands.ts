@@ -104,6 +104,13 @@ async function show(given: Given, output: Output): Promise<void> {
   });
 }
 
+/** What other files are refused with. */
+const NO_CONFLICT_FILE: ReadonlySet<string> = new Set([
+  'NOT_JSON',
+  'NOT_CANONICAL',
+  'UNKNOWN_FORMAT',
+]);
+
 /** Offline: nothing is asked of anybody. */
 export async function verifyFile(file: string, given: Given, output: Output): Promise<void> {
   const ca = given.optional('ca');
@@ -114,8 +121,12 @@ export async function verifyFile(file: string, given: Given, output: Output): Pr
     ...(ca === undefined ? {} : { clusterCaPem: await authoritiesIn(ca) }),
     ...(registryId === undefined ? {} : { registryId: registryId as RegistryId }),
   });
-  if (found.outcome === 'refused')
-    throw new CommandMistake(`${file}: WRONG: ${found.code}: ${found.detail}`);
+  if (found.outcome === 'refused') {
+    const other = NO_CONFLICT_FILE.has(found.code)
+      ? '; a conflict file was expected: "verify-export" is for exports, "verify-receipt" for receipts'
+      : '';
+    throw new CommandMistake(`${file}: WRONG: ${found.code}: ${found.detail}${other}`);
+  }
   output(`${file}: sound`);
   for (const line of provenLines(found)) output(line);
 }

@@ -143,7 +143,7 @@ function supersededText({ superseded }: Pick<DocumentVersion, 'superseded'>): st
   if (superseded === undefined) return '';
   const { by, replacement, reason } = superseded;
   const what =
-    replacement === undefined ? `VOIDED with entry ${by}` : `SUPERSEDED by entry ${replacement}`;
+    replacement === undefined ? `voided with entry ${by}` : `superseded by entry ${replacement}`;
   return `${what}: ${printable(reason)}`;
 }
 

@@ -54,7 +54,7 @@ import { entryRows, type RequestFilter } from './unverified-reads.ts';
 import { type DocumentVersion, provenVersion } from './verified-documents.ts';
 import { provenEntries, type VerifiedEntry } from './verified-entries.ts';
 import { provenRegistry, type RegistrySummary } from './verified-registries.ts';
-import { provenRequest, type SigningRequest } from './verified-requests.ts';
+import { provenRequest, type RequestSource, type SigningRequest } from './verified-requests.ts';
 import {
   type EntryConfirmations,
   provenCheckpoint,
@@ -210,7 +210,7 @@ export class VerifiedReads {
     const call = callOf(filter);
     for await (const page of listPages(this.calls, list, requestsAnswer, call))
       yield* await this.#proven(page.signatureRequests, (row) =>
-        provenRequest(this.receipts, registryId, row, call),
+        provenRequest(this.#source, registryId, row, call),
       );
   }
 
@@ -221,7 +221,7 @@ export class VerifiedReads {
   ): Promise<SigningRequest> {
     const row = await this.calls.get(requestPath(registryId, requestId), requestAnswer, options);
     requireAsked({ requestId }, row);
-    return provenRequest(this.receipts, registryId, row, options);
+    return provenRequest(this.#source, registryId, row, options);
   }
 
   /** Who has confirmed which entry: one receipt for each entry. */
@@ -272,6 +272,10 @@ export class VerifiedReads {
     options?: WaitOptions,
   ): Promise<FetchedReceipt> {
     return waitForConfirmations(this.receipts, { registryId, entry }, options);
+  }
+
+  get #source(): RequestSource {
+    return { receipts: this.receipts, calls: this.calls };
   }
 
   #proven<Row, Proven>(

@@ -3,12 +3,13 @@ import type { Link } from '../ledger/backlinks.ts';
 import type { Digest, RegistryId } from '../ledger/digest.ts';
 import { type SignatureAlgorithm, verifySignature } from '../ledger/signature.ts';
 import type { Purpose, SigningKey } from '../ledger/transaction.ts';
-import type { RequestRow, Superseded } from './answers.ts';
-import type { CallOptions } from './calls.ts';
+import { type RequestRow, type Superseded, versionAnswer } from './answers.ts';
+import type { CallOptions, Calls } from './calls.ts';
+import { versionPath } from './paths.ts';
 import { notProven } from './problem.ts';
 import { requireSame, textsIn, transactionIn } from './proven-facts.ts';
-import type { ProvenEntry, Receipts } from './receipts.ts';
-import type { DocumentVersion } from './verified-documents.ts';
+import type { EntryPlace, ProvenEntry, Receipts } from './receipts.ts';
+import { type DocumentVersion, provenVersion } from './verified-documents.ts';
 
 /** A signature that was required, and the one that was given; proven, but for what is left out. */
 export interface SigningRequest {
@@ -64,20 +65,22 @@ const REQUEST_FACTS = [
   'requestedAt',
 ] as const;
 
+/** Where receipts come from, and what is not in them. */
+export interface RequestSource {
+  readonly receipts: Receipts;
+  readonly calls: Calls;
+}
+
 /** The request, after every fact of the row was found in receipts; its signature is verified. */
 export async function provenRequest(
-  receipts: Receipts,
+  source: RequestSource,
   registryId: string,
   row: RequestRow,
   options?: CallOptions,
 ): Promise<SigningRequest> {
+  const { receipts } = source;
   const place = { registryId, ...row.requestedBy };
-  const subject = await receipts.proven(place, ({ subject: about }) => about, options);
-  const { contentDigest, ...asked } = await versionAsked(
-    receipts,
-    { registryId, subject },
-    options,
-  );
+  const { contentDigest, ...asked } = await versionAsked(source, place, options);
   const request = await receipts.proven(
     place,
     (proven) => {
@@ -117,12 +120,26 @@ function requestIn(proven: ProvenEntry, requestedBy: Link): Omit<RequestFacts, '
   };
 }
 
-/** What the request is about: its entry links to the entry of that version. */
+/**
+ * What the request is about: its entry links to the entry of that version. One that replaces another
+ * entry links to that; its version is asked for, and proven by its own receipt.
+ */
 async function versionAsked(
-  receipts: Receipts,
-  { registryId, subject }: { readonly registryId: string; readonly subject: Link | undefined },
+  { receipts, calls }: RequestSource,
+  place: EntryPlace,
   options?: CallOptions,
 ): Promise<Pick<DocumentVersion, 'documentId' | 'version' | 'contentDigest'>> {
+  const { registryId } = place;
+  const { subject, documentId, version, supersedes } = await receipts.proven(
+    place,
+    (proven) => ({ subject: proven.subject, ...transactionIn(proven, 'request-signature') }),
+    options,
+  );
+  if (supersedes !== undefined) {
+    const path = versionPath(registryId, documentId, version);
+    const row = await calls.get(path, versionAnswer, options);
+    return provenVersion(receipts, registryId, row, options);
+  }
   if (subject === undefined) throw notProven('the entry of the request is about no version');
   return receipts.proven(
     { registryId, ...subject },

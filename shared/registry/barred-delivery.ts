@@ -12,6 +12,8 @@ import { namedBy } from './store-commits.ts';
 
 export type Barred =
   | { readonly outcome: 'in-conflict'; readonly conflicts: readonly Digest[] }
+  /** An invitation with the later peer lists has to come first. */
+  | { readonly outcome: 'uninvited' }
   /** This instance has signed the closing of the registry. */
   | { readonly outcome: 'closed' };
 
@@ -26,8 +28,11 @@ export async function barredFromNext(
   const barred = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
   if ((await readStanding(ports, head)).outcome === 'resolving') return undefined;
   // What the lead decided may come with the entries before it comes with the statements.
-  for (const signed of delivery.resolutions ?? [])
-    await receiveResolution(ports, registryId, signed);
+  for (const signed of delivery.resolutions ?? []) {
+    const taken = await receiveResolution(ports, registryId, signed);
+    // Its lead may have come into office in what this copy lacks: an invitation proves it.
+    if (typeof taken !== 'string' && taken.outcome === 'ahead') return { outcome: 'uninvited' };
+  }
   const now = await ports.store.head(registryId);
   if (now === undefined || now.openConflicts.length === 0) return undefined;
   return (await readStanding(ports, now)).outcome === 'resolving' ? undefined : barred;

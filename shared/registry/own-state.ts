@@ -12,6 +12,7 @@ import {
   type StateKey,
   signatureKey,
   stateKeysOf,
+  supersededKey,
   transactionKey,
   versionKey,
 } from '../ledger/state.ts';
@@ -58,9 +59,12 @@ async function flawOfSubject(
   if (stored === undefined || !sameLink(stored, subject)) return undefined;
   const linked = transactionOf(stored);
   const lost = linked && itemLost(transaction.transaction, linked, items);
-  return lost === undefined
-    ? undefined
-    : `the state item ${lost} does not say what entry ${subject.sequence} recorded`;
+  if (lost === undefined) return undefined;
+  // What people voided may have had no effect: then the state never knew it.
+  const mark = supersededKey(subject.sequence);
+  const marked = (await store.read(head.registryId, [mark])).items.get(mark);
+  if (marked !== undefined) return flawOfItem(store, head, [mark, marked]);
+  return `the state item ${lost} does not say what entry ${subject.sequence} recorded`;
 }
 
 /** The item by which the state should know the linked transaction, and does not. */

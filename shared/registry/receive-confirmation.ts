@@ -9,7 +9,7 @@ import { type Refused, refuse } from '../ledger/errors.ts';
 import { conclude } from './conclude.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
 import { forkEvidence, ownChain } from './gather-evidence.ts';
-import { allSetAsides } from './kept-statements.ts';
+import { allReports, allResolutions, allSetAsides } from './kept-statements.ts';
 import { flawOfOwnCopy } from './own-copy.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
 import {
@@ -91,15 +91,30 @@ async function signerFlaw(
   return refuse('SIGNER_NO_PEER', `${signer} was no peer at entry ${sequence}`);
 }
 
-/** What its signer has set aside since: that copy is evidence, and nobody's word any more. */
+/**
+ * What its signer has set aside since: that copy is evidence, and nobody's word any more. Only where
+ * it lost a fork that people resolved, and no further than they saw: in any other copy, and beyond,
+ * the lead signed the same as everywhere.
+ */
 async function isSetAside(
   store: LedgerStore,
   registryId: RegistryId,
   { signer, sequence, copy }: ConfirmationStatement,
 ): Promise<boolean> {
-  const setAsides = await allSetAsides(store, registryId);
-  return setAsides.some(
+  const setAsides = (await allSetAsides(store, registryId)).filter(
     (each) => each.signer === signer && each.copy > copy && each.from <= sequence,
+  );
+  if (setAsides.length === 0) return false;
+  const reports = await allReports(store, registryId);
+  const forks = reports.filter(({ said }) => said.kind === 'fork' && said.sequence <= sequence);
+  const known = await allResolutions(store, registryId);
+  return setAsides.some(({ conflicts }) =>
+    known.some(
+      ({ resolution: { manner, through, conflicts: resolved } }) =>
+        manner === 'replay' &&
+        sequence <= through.sequence &&
+        forks.some(({ conflictId: id }) => conflicts.includes(id) && resolved.includes(id)),
+    ),
   );
 }
 

@@ -67,6 +67,9 @@ export async function receiveConflict(
   if (foreign !== undefined) return foreign;
   const attached = await attach(ports, head, read);
   if (attached !== undefined) return attached;
+  // A bare word blocks only as long as its signer is a peer: a former one proves something or not.
+  if (!PROVABLE.has(said.kind) && !head.configuration.peers.includes(said.signer))
+    return refuse('SIGNER_NO_PEER', `${said.signer} is no peer any more, and proves nothing`);
   const evidence = await evidenceOf(ports, head, said, caller);
   if (evidence === undefined) return { outcome: 'ahead', head: head.sequence };
   if ('code' in evidence) return evidence;
@@ -255,16 +258,34 @@ async function isInvalidHere(
  */
 async function contested(
   { store, signer, clock }: ReceiveConflictPorts,
-  { registryId }: Head,
+  head: Head,
   { statement, digest, compact }: ReadStatement<ConflictStatement>,
   refused: Refused,
 ): Promise<ReceivedConflict> {
-  if (statement.accused !== 'open' && signer.knownIds.includes(statement.accused)) {
+  const { registryId } = head;
+  const accuses = statement.accused !== 'open' && signer.knownIds.includes(statement.accused);
+  if (accuses && !(await hasContested(store, head, statement.signer))) {
     const recordedAt = new Date(clock.now()).toISOString();
     const report = { ...keptStatement('report', compact, { recordedAt }), digest };
     await store.keep(registryId, report, 'received');
   }
   return refused;
+}
+
+/** One unresolved claim of this kind is kept of each signer. */
+async function hasContested(
+  store: ReceiveConflictPorts['store'],
+  { registryId }: Head,
+  signer: CertificateId,
+): Promise<boolean> {
+  const opened = new Set((await store.conflicts(registryId)).map(({ conflictId }) => conflictId));
+  const known = await allResolutions(store, registryId);
+  const resolved = new Set(known.flatMap(({ resolution }) => resolution.conflicts));
+  const reports = await allReports(store, registryId);
+  return reports.some(
+    ({ conflictId, said }) =>
+      said.signer === signer && !opened.has(conflictId) && !resolved.has(conflictId),
+  );
 }
 
 /** Its word alone blocks once. A further claim is kept, so that the lead can resolve it as well. */

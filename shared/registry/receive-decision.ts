@@ -55,7 +55,7 @@ export async function receiveResolution(
     const head = await ports.store.head(registryId);
     if (head === undefined) return { outcome: 'unknown-registry' };
     if (await isKnown(ports.store, registryId, digest)) return 'held';
-    const flaw = await flawOfReceived(ports.store, head, resolution);
+    const flaw = await flawOfReceived(ports, head, resolution);
     if (flaw !== undefined) return flaw;
     const recordedAt = new Date(ports.clock.now()).toISOString();
     const kept = keptStatement('resolution', signed.statement as Compact, {
@@ -85,23 +85,33 @@ async function isKnown(store: LedgerStore, registryId: RegistryId, digest: Diges
 
 /** Whether it is the lead's, about conflicts that are known here, and of a manner that fits them. */
 async function flawOfReceived(
-  store: LedgerStore,
+  { store, signer }: ConcludePorts,
   head: Head,
   resolution: Resolution,
 ): Promise<Exclude<ReceivedDecision, 'held' | 'new'> | undefined> {
-  const lead = leadOf(head.configuration);
-  const behind = resolution.through.sequence > head.sequence;
-  // The lead may have changed in what is still to come.
-  const leads = behind ? head.configuration.peers.includes(resolution.signer) : false;
-  if (resolution.signer !== lead && !leads)
-    return behind
-      ? { outcome: 'ahead', head: head.sequence }
-      : refuse('LEAD_DIFFERS', `${resolution.signer} resolves; the lead is ${lead}`);
+  if (!(await isLeadHere(store, head, resolution.signer))) {
+    const lead = leadOf(head.configuration);
+    // The lead may have changed in what is still to come; whoever leads itself lacks nothing.
+    const behind = resolution.through.sequence > head.sequence && !signer.knownIds.includes(lead);
+    if (behind) return { outcome: 'ahead', head: head.sequence };
+    return refuse('LEAD_DIFFERS', `${resolution.signer} resolves; the lead is ${lead}`);
+  }
   const reports = await allReports(store, head.registryId);
   const named = resolution.conflicts.map((id) => reports.find((each) => each.conflictId === id));
   if (named.includes(undefined)) return { outcome: 'ahead', head: head.sequence };
   const said = named.flatMap((report) => (report === undefined ? [] : [report.said]));
   return checkResolution(resolution, said, resolution.signer);
+}
+
+/** Whether it leads by the own copy, or by an invitation that proves later lists (section 6). */
+export async function isLeadHere(
+  store: LedgerStore,
+  head: Head,
+  signer: CertificateId,
+): Promise<boolean> {
+  if (leadOf(head.configuration) === signer) return true;
+  const invitation = await store.invitation(head.registryId);
+  return invitation !== undefined && leadOf(invitation) === signer;
 }
 
 /** An acceptance, a set-aside or a closing of another instance: kept for all to see. */

@@ -11,7 +11,7 @@ import { type Evidence, encodeEvidence } from '../ledger/evidence.ts';
 import { payloadOf, type ReadStatement } from '../ledger/jws.ts';
 import type { OpenedConflict, Origin } from './conflict-record.ts';
 import { tamperingEvidence } from './gather-evidence.ts';
-import { type KnownResolution, keptStatement } from './kept-statements.ts';
+import { allResolutions, type KnownResolution, keptStatement } from './kept-statements.ts';
 import type { Alarms, BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { readStanding } from './standing.ts';
 
@@ -84,9 +84,29 @@ export async function reportConflict(
   });
   const conflictId = conflictIdOf(statement);
   const conflict = { registryId, conflictId, statement: signer.sign(statement), recordedAt: now };
+  if (statement.kind === 'fork' && (await isDecided(ports.store, registryId, conflictId)))
+    return conflictId;
   const opened = await open(ports, conflict, 'own', disagreement.detail);
   if (opened === 'held') await reportAgain(ports, conflict, disagreement.detail);
   return conflictId;
+}
+
+/**
+ * The same two branches of a fork meet wherever an old confirmation comes late, also at who joined
+ * after people had decided on them: that is decided, and carried out.
+ */
+async function isDecided(
+  store: LedgerStore,
+  registryId: Head['registryId'],
+  conflictId: Digest,
+): Promise<boolean> {
+  const head = await store.head(registryId);
+  if (head?.openConflicts.includes(conflictId) === true) return false;
+  const known = await allResolutions(store, registryId);
+  return known.some(
+    ({ digest, resolution }) =>
+      resolution.conflicts.includes(conflictId) && head?.decided?.includes(digest) !== true,
+  );
 }
 
 /**
@@ -159,9 +179,7 @@ async function reportAgain(
   const report = keptStatement('report', statement, { recordedAt });
   if (head === undefined || head.closed === true) return;
   if (!head.openConflicts.includes(conflictId)) {
-    // The same two branches meet wherever an old confirmation comes late: that is decided.
-    const { kind } = payloadOf(statement) as ConflictStatement;
-    if (kind !== 'fork') await reopen(ports, conflict, 'own', detail);
+    await reopen(ports, conflict, 'own', detail);
     return;
   }
   const { outcome, open: standing } = await readStanding(ports, head);

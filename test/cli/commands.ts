@@ -45,7 +45,7 @@ export async function commandLine(): Promise<CommandLine> {
     return write(`${name}.json`, JSON.stringify({ endpoint, ...files }));
   };
   const atLead = profile('lead', both.atLead.profile());
-  const offline = ['verify-receipt', 'export', 'verify-export'];
+  const offline = ['verify', 'verify-receipt', 'verify-conflict', 'export', 'verify-export'];
   const run = async (...words: readonly string[]): Promise<Ran> => {
     const lines: string[] = [];
     const named = words.includes('--profile') || offline.includes(words[0] ?? '');

@@ -236,7 +236,7 @@ describe('an operator', () => {
 
   test('records another request in the place of the voided one', async () => {
     const { client, operator, registryId, cluster, mirror } = await operated();
-    const { publicKey } = testSigner('ES256');
+    const { publicKey, key } = testSigner('ES256');
     const asked = { documentId: 'B', version: 1, publicKey, purpose: 'approval' as const };
     const first = await client.requestSignature(registryId, { ...asked, signer: 'Weiß' });
     await reportMissingBytes(mirror, registryId, 2);
@@ -253,6 +253,9 @@ describe('an operator', () => {
 
     const old = await client.signingRequest(registryId, first.requestId);
     expect(old.superseded).toMatchObject({ by: 5, replacement: second.sequence });
+    await client.signWithKey(registryId, second.requestId, key);
+    const requests = await all(client.signingRequests(registryId));
+    expect(requests).toMatchObject([{ requestId: second.requestId, status: 'signed' }]);
   });
 
   test('of a mirror accepts what the accused lead decided, once', async () => {

@@ -83,9 +83,16 @@ export async function expectSoundCopy(
   });
   await expectSound({ ...instance, known: present } as unknown as MemoryInstance, registryId);
   expect(await auditRegistry(instance.ports, registryId)).toMatchObject({ outcome: 'sound' });
+  await verifiedExport(instance, registryId);
+}
+
+/** What a stranger finds in the export of the instance. */
+export async function verifiedExport({ known }: MemoryInstance, registryId: RegistryId) {
   const verifier = new LedgerVerifier({ registryId, rules: true });
   for await (const line of exportLines(known, registryId)) verifier.line(Buffer.from(line));
-  expect(verifier.end()).toMatchObject({ outcome: 'verified' });
+  const report = verifier.end();
+  if (report.outcome === 'wrong') throw new Error(`${report.sequence}: ${report.detail}`);
+  return report;
 }
 
 /** Nothing is open, all hold the same, and it is final and sound. */
@@ -110,11 +117,15 @@ export async function expectAllFinal(
   }
 }
 
-/** The lead appends nothing, and says why. */
-export async function expectBlocked(lead: MemoryInstance, registryId: RegistryId): Promise<void> {
+/** The lead appends nothing, and says why; `code` where a decision is to be carried out. */
+export async function expectBlocked(
+  lead: MemoryInstance,
+  registryId: RegistryId,
+  code: 'REGISTRY_IN_CONFLICT' | 'NOT_RESOLVING' = 'REGISTRY_IN_CONFLICT',
+): Promise<void> {
   const before = await headOf(lead, registryId);
   const refused = await lead.record(registryId, 'WHILE-BLOCKED');
-  expect([refused.status, refused.body.code]).toEqual([409, 'REGISTRY_IN_CONFLICT']);
+  expect([refused.status, refused.body.code]).toEqual([409, code]);
   expect(await headOf(lead, registryId)).toEqual(before);
 }
 

@@ -270,7 +270,8 @@ describe('somebody changed a document in the bucket', () => {
     const { contentDigest } = JSON.parse(Buffer.from(transaction).toString());
     const read = async (generation: number) => {
       const bytes = await instance.blobs.get(contentDigest, generation);
-      const chunks = bytes === undefined ? [] : await Array.fromAsync(bytes);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of bytes ?? []) chunks.push(chunk);
       return Buffer.concat(chunks).toString();
     };
     return { contentDigest, read };

@@ -25,7 +25,7 @@ export async function digestMismatch(drilled: Drilled): Promise<ShownAlarm> {
   await showProof(drilled, alarm);
   await showProof(drilled, own);
   drilled.step('The operators decide, one conflict after the other.');
-  await takeBack(drilled, own.conflictId);
+  await takeBack(drilled, own, [own.conflictId]);
   await drilled.untilResolved(own.conflictId);
   drilled.at(LEAD, 'its new copy is whole');
   await showNext(drilled, alarm.conflictId);
@@ -55,11 +55,15 @@ async function recordAndEdit(drilled: Drilled): Promise<void> {
 }
 
 /** The lead builds a new copy from its own sound entries and what its peers hold. */
-export async function takeBack(drilled: Drilled, conflictId: string): Promise<void> {
+export async function takeBack(
+  drilled: Drilled,
+  { conflictId }: ShownAlarm,
+  conflicts?: readonly string[],
+): Promise<void> {
   await showNext(drilled, conflictId);
   const resolution = await decide(drilled, {
     manner: 'take-back',
-    conflicts: [conflictId],
+    ...(conflicts === undefined ? {} : { conflicts }),
     reason: 'die Federführung übernimmt, was die anderen haben',
   });
   await acceptAtMirrors(drilled, resolution);

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createInstanceSigner } from '../../../shared/adapters/instance-signer.ts';
 import { PeerHttps } from '../../../shared/adapters/peer-https.ts';
+import type { Link } from '../../../shared/ledger/backlinks.ts';
 import { nextEntry } from '../../../shared/ledger/chain.ts';
 import { checkpointOf } from '../../../shared/ledger/checkpoint.ts';
 import type { CertificateId, RegistryId, Sequence } from '../../../shared/ledger/digest.ts';
@@ -11,12 +12,21 @@ import { type CarriedCommit, encodeMessage } from '../../../shared/registry/mess
 import type { PeerAnswer } from '../../../shared/registry/peer-transport.ts';
 import type { CommitWrite, Head, Signer } from '../../../shared/registry/ports.ts';
 import type { Member } from '../members.ts';
+import type { Drilled } from './drilled.ts';
 
 export interface Forged {
   /** As it travels between instances. */
   readonly carried: CarriedCommit;
   /** As the lead's own process would write it. */
   readonly write: CommitWrite;
+}
+
+/** What is to stand in the entry, right or wrong. */
+export interface ForgedUpload {
+  readonly name: string;
+  /** The entry of the version before. */
+  readonly subject: Link;
+  readonly members: Readonly<Record<string, unknown>>;
 }
 
 interface Secret {
@@ -40,8 +50,7 @@ export class Forger {
   }
 
   /** A commit of one upload on top of that head, with a right signature; no rule is asked. */
-  forge(head: Head, draft: { readonly name: string } & Readonly<Record<string, unknown>>): Forged {
-    const { name, ...members } = draft;
+  forge(head: Head, { name, subject, members }: ForgedUpload): Forged {
     const transactionId = crypto.randomUUID();
     const encoded = encodeTransaction(
       { ...members, type: 'upload-document', transactionId },
@@ -53,6 +62,7 @@ export class Forger {
       transaction: transaction.transaction,
       transactionDigest: transaction.digest,
       resolves: [],
+      subject,
     };
     const now = new Date().toISOString();
     const read = nextEntry(head, placement, now);
@@ -96,4 +106,20 @@ export class Forger {
       transport.close();
     }
   }
+}
+
+/** The bytes of the first version once more, as that version. */
+export async function versionAgain(
+  drilled: Drilled,
+  documentId: string,
+  version: number,
+): Promise<ForgedUpload> {
+  const { unverified } = drilled.application('architect');
+  const first = await unverified.version(drilled.registryId, documentId, 1);
+  const { entry: subject, mediaType, size, contentDigest } = first;
+  return {
+    name: documentId,
+    subject,
+    members: { documentId, version, mediaType, size, contentDigest },
+  };
 }

@@ -5,7 +5,7 @@
  */
 import { acceptAtMirrors, decide, linkAt, setAsideAt, showNext } from './decided.ts';
 import { type Drilled, LEAD, VICTIM } from './drilled.ts';
-import { Forger } from './forger.ts';
+import { Forger, versionAgain } from './forger.ts';
 import { Storage } from './saboteur.ts';
 import { type ShownAlarm, showAlarm, showBlocked, showProof, showRecovery } from './shown.ts';
 import { succeed } from './successor.ts';
@@ -47,11 +47,8 @@ async function tellTwoStories(drilled: Drilled): Promise<number> {
   // Before it gets through to the contractor itself.
   await drilled.takeOffline(LEAD);
   await drilled.bringBack(VICTIM);
-  const { receipt } = await drilled.application('architect').entry(drilled.registryId, 2);
-  const { mediaType, size, contentDigest } = receipt.transaction as never as UploadedBefore;
   const forger = new Forger(drilled.member(LEAD));
-  const members = { documentId: PLAN, version: 2, mediaType, size, contentDigest };
-  const { carried } = forger.forge(head, { ...members, name: PLAN });
+  const { carried } = forger.forge(head, await versionAgain(drilled, PLAN, 2));
   const since = Date.now();
   const answer = await forger.deliver(head.registryId, drilled.member(VICTIM), carried);
   if (answer.outcome !== 'answered' || answer.status !== 200)
@@ -64,8 +61,6 @@ async function tellTwoStories(drilled: Drilled): Promise<number> {
   await drilled.bringBack(LEAD);
   return since;
 }
-
-type UploadedBefore = Readonly<Record<'mediaType' | 'size' | 'contentDigest', string | number>>;
 
 async function replayOneBranch(drilled: Drilled, alarm: ShownAlarm): Promise<void> {
   const [conflict] = await drilled.operator(LEAD).openConflicts(drilled.registryId);

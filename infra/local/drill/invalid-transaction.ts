@@ -5,7 +5,7 @@
 import type { Link } from '../../../shared/ledger/backlinks.ts';
 import { acceptAtMirrors, decide, linkAt, showNext } from './decided.ts';
 import { type Drilled, LEAD } from './drilled.ts';
-import { Forger } from './forger.ts';
+import { Forger, versionAgain } from './forger.ts';
 import { Storage } from './saboteur.ts';
 import { type ShownAlarm, showAlarm, showBlocked, showProof, showRecovery } from './shown.ts';
 
@@ -36,11 +36,8 @@ async function recordWhatBreaksTheRules(drilled: Drilled): Promise<number> {
   try {
     const head = await storage.store.head(drilled.registryId as never);
     if (head === undefined) throw new Error('the lead has no head');
-    const { receipt } = await drilled.application(LEAD).entry(drilled.registryId, 2);
-    const { mediaType, size, contentDigest } = Object(receipt.transaction);
     const forger = new Forger(drilled.member(LEAD));
-    const members = { documentId: PLAN, version: SKIPPED_TO, mediaType, size, contentDigest };
-    const { write } = forger.forge(head, { ...members, name: PLAN });
+    const { write } = forger.forge(head, await versionAgain(drilled, PLAN, SKIPPED_TO));
     const since = Date.now();
     const { outcome } = await storage.store.commit(write);
     if (outcome !== 'stored') throw new Error(`the commit was not written: ${outcome}`);

@@ -18,7 +18,7 @@ export async function leadRollback(drilled: Drilled): Promise<ShownAlarm> {
   drilled.step('The proof: whose word is it?');
   await showProof(drilled, alarm);
   drilled.step('The operators decide.');
-  await takeBack(drilled, alarm.conflictId);
+  await takeBack(drilled, alarm);
   drilled.step('Everybody goes on.');
   await showRecovery(drilled);
   return alarm;

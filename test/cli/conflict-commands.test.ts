@@ -1,0 +1,340 @@
+import { describe, expect, test } from 'vitest';
+import type { RegistryId } from '../../shared/ledger/digest.ts';
+import { encodeMessage } from '../../shared/registry/messages.ts';
+import { uploadDocument } from '../builders.ts';
+import { testAuthority } from '../certificate-authority.ts';
+import { reportMissingBytes, reportTampering } from '../deciding.ts';
+import { deliveryOf, forgeCommit } from '../forged-commit.ts';
+import { testSigner } from '../signing.ts';
+import { commandLine } from './commands.ts';
+
+/** A registry with version 1 of A, and profiles of the operators of both instances. */
+async function operated() {
+  const line = await commandLine();
+  const { lead, mirror, atLead, atMirror, profile, run, write } = line;
+  const R = (await line.create()) as RegistryId;
+  const file = write('plan.txt', 'Grundriss');
+  await run('upload', '--registry', R, '--document', 'A', '--file', file);
+  const operator = ['--profile', profile('operator', atLead.profile(lead.operator))];
+  const other = ['--profile', profile('other', atMirror.profile(mirror.operator))];
+  return { ...line, R, file, operator, other };
+}
+
+async function tampered() {
+  const held = await operated();
+  const conflictId = await reportTampering(held.mirror, held.R, 2);
+  await held.cluster.settle();
+  return { ...held, conflictId };
+}
+
+async function bytesMissing() {
+  const held = await operated();
+  const conflictId = await reportMissingBytes(held.mirror, held.R, 2);
+  await held.cluster.settle();
+  return { ...held, conflictId };
+}
+
+async function accusedLead() {
+  const held = await operated();
+  const { cluster, lead, mirror, R } = held;
+  const head = await lead.known.head(R);
+  const { commit } = forgeCommit(lead.ports.signer, head, [uploadDocument('X', { version: 7 })]);
+  const body = encodeMessage(deliveryOf(R, commit));
+  await lead.ports.transport.call(mirror.id, { operation: 'deliver', registryId: R, body });
+  await cluster.settle();
+  const [opened] = await mirror.known.conflicts(R);
+  return { ...held, conflictId: opened?.conflictId ?? '' };
+}
+
+const short = (id: string) => id.slice(0, 8);
+
+describe('conflicts', () => {
+  test('are listed, and one of them is told with its story and what comes next', async () => {
+    const { run, R, conflictId, mirror, lead, atLead, operator } = await tampered();
+
+    const listed = await run('conflicts', '--registry', R);
+    await run('resolve', '--registry', R, '--manner', 'replay', '--reason', 'geprüft', ...operator);
+    const story = await run('conflict', conflictId, '--registry', R);
+    const decided = await run('conflicts', '--registry', R);
+
+    expect(listed.lines).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          `^OPEN +20\\S+Z {2}local-tampering at entry 2, ${short(mirror.id)} about itself$`,
+        ),
+      ),
+      `  ${conflictId}`,
+    ]);
+    expect(story.lines).toEqual([
+      `conflict ${conflictId}: OPEN`,
+      `local-tampering at entry 2, ${short(mirror.id)} about itself`,
+      expect.stringMatching(new RegExp(`^ {2}20\\S+Z {2}reported by ${short(mirror.id)}$`)),
+      expect.stringMatching(
+        new RegExp(
+          `decided replay by ${short(lead.operator.certificateId)} at ${short(lead.id)}: ` +
+            '"geprüft", resolution [0-9a-f]{64}$',
+        ),
+      ),
+      'can be decided here: replay, expel, close',
+      `lead: ${short(lead.id)} ${atLead.origin}`,
+      'next: Nothing: it closes as soon as whoever reported it has confirmed entry 2.',
+    ]);
+    expect(decided.lines[0]).toMatch(/, resolution [0-9a-f]{8}$/);
+    expect(decided.lines.at(-1)).toMatch(/^in force: replay, resolution [0-9a-f]{64}$/);
+  });
+
+  test('that are none are told as such', async () => {
+    const { run, R } = await operated();
+
+    const none = await run('conflicts', '--registry', R);
+    const unknown = await run('conflict', '0'.repeat(64), '--registry', R);
+
+    expect(none).toEqual({ code: 0, lines: ['this registry has no conflicts'] });
+    expect(unknown).toMatchObject({ code: 1, lines: [expect.stringMatching(/^CONFLICT_UNKNOWN/)] });
+  });
+});
+
+describe('the file about a conflict', () => {
+  async function written() {
+    const held = await accusedLead();
+    const out = held.path('conflict.json');
+    const told = await held.run('conflict', held.conflictId, '--registry', held.R, '--out', out);
+    return { ...held, out, told };
+  }
+
+  test('is written once, and says offline what is proven and about whom', async () => {
+    const { run, R, out, told, path, conflictId, lead, atLead } = await written();
+    const before = atLead.arrived.length;
+
+    const found = await run('verify-conflict', out, '--ca', path('ca.pem'), '--registry', R);
+    const alone = await run('verify-conflict', out);
+    const same = await run('verify', out, '--ca', path('ca.pem'));
+
+    expect(told.lines.at(-1)).toMatch(/^\S+conflict\.json: \d+ bytes; "registry verify-conflict"/);
+    expect(found).toMatchObject({ code: 0 });
+    expect(found.lines.slice(0, 4)).toEqual([
+      `${out}: sound`,
+      `registry ${R}`,
+      `conflict ${conflictId}: invalid-transaction at entry 3, where ${lead.id} led`,
+      `proven guilty: ${lead.id}`,
+    ]);
+    expect(found.lines[4]).toMatch(new RegExp(`^ {2}PROVEN about ${lead.id}: `));
+    expect(found.lines.at(-2)).toBe('certificates: of the cluster whose CA was given');
+    expect(alone.lines.at(-2)).toMatch(/not held against any CA/);
+    expect(same.lines).toEqual(found.lines);
+    expect(atLead.arrived.length).toBe(before);
+    const again = await run('conflict', conflictId, '--registry', R, '--out', out);
+    expect(again).toMatchObject({ code: 1, lines: [expect.stringMatching(/not overwritten/)] });
+  });
+
+  test('that was changed, or is something else, is found wrong', async () => {
+    const { run, R, out, path, read, write } = await written();
+    const wrong = write('wrong.json', read('conflict.json').toString().replace('"reports":[]', ''));
+    const other = write('other.pem', testAuthority('Other').certificatePem);
+    await run('receipt', '--registry', R, '--entry', '2', '--out', path('receipt.json'));
+
+    const changed = await run('verify-conflict', wrong);
+    const otherCa = await run('verify-conflict', out, '--ca', other);
+    const otherRegistry = await run('verify-conflict', out, '--registry', 'ab'.repeat(32));
+    const noId = await run('verify-conflict', out, '--registry', 'R');
+    const receipt = await run('verify', path('receipt.json'));
+
+    expect(changed).toMatchObject({ code: 1, lines: [expect.stringMatching(/WRONG: NOT_JSON/)] });
+    expect(otherCa).toMatchObject({
+      code: 1,
+      lines: [expect.stringMatching(/WRONG: CONFLICT_FILE_CERTIFICATE_REFUSED/)],
+    });
+    expect(otherRegistry.lines.join()).toMatch(/WRONG: REGISTRY_DIFFERS/);
+    expect(noId.lines.join()).toMatch(/64 hex digits/);
+    expect(receipt.lines.join()).toMatch(/WRONG: UNKNOWN_FORMAT: .*"verify-receipt" for receipts$/);
+  });
+
+  test('of a claim says that nobody is proven guilty', async () => {
+    const { run, R, conflictId, path, mirror } = await tampered();
+    const out = path('conflict.json');
+    await run('conflict', conflictId, '--registry', R, '--out', out);
+
+    const { lines } = await run('verify-conflict', out);
+
+    expect(lines[3]).toBe('nobody is proven guilty');
+    expect(lines[4]).toMatch(new RegExp(`^ {2}CLAIMED by ${mirror.id} about itself on 20`));
+  });
+});
+
+describe('an operator', () => {
+  test('decides, has the wrong copy set aside, and the registry goes on', async () => {
+    const { run, R, operator, other, mirror, conflictId, write } = await tampered();
+    const resolving = ['resolve', '--registry', R, '--manner', 'replay', '--reason', 'geprüft'];
+
+    const decided = await run(...resolving, '--conflict', conflictId, ...operator);
+    const aside = await run('set-aside', '--registry', R, '--reason', 'Platte', ...other);
+    const listed = await run('conflicts', '--registry', R);
+    const file = write('next.txt', 'Schnitt');
+    const uploaded = await run('upload', '--registry', R, '--document', 'B', '--file', file);
+
+    expect(decided.lines).toEqual([
+      'decided: replay',
+      expect.stringMatching(/^resolution [0-9a-f]{64}, with the ledger at entry 2$/),
+      expect.stringMatching(/^next: /),
+    ]);
+    expect(aside.lines).toEqual([
+      `copy 2 of the ledger at ${short(mirror.id)} begins at entry 1`,
+      'what was there before is kept, as evidence',
+    ]);
+    expect(listed.lines[0]).toMatch(/^resolved +20.*, resolution [0-9a-f]{8}$/);
+    expect(uploaded.code).toBe(0);
+  });
+
+  test('expels in one go, and once more where it was interrupted', async () => {
+    const { run, R, operator, mirror } = await tampered();
+    const expelling = ['resolve', '--registry', R, '--reason', 'insolvent', ...operator];
+    const stranger = await run(...expelling, '--expel', 'ab'.repeat(32));
+
+    const done = await run(...expelling, '--expel', mirror.id);
+
+    expect(stranger.code).toBe(1);
+    expect(stranger.lines[0]).toBe('decided: expel');
+    expect(stranger.lines.at(-1)).toMatch(/^ARGUMENT_INVALID: .*not in the peer list/);
+    expect(done.lines).toEqual([
+      'was decided before: expel',
+      expect.stringMatching(/^resolution /),
+      expect.stringMatching(/^carried out: entry 3, digest [0-9a-f]{64}$/),
+      'next: Nothing: it is resolved here.',
+    ]);
+    expect((await run('status', '--registry', R)).lines[2]).toBe('conflicts none');
+  });
+
+  test('has an entry replaced, which the tables show with the reason', async () => {
+    const { run, R, operator, write } = await bytesMissing();
+    const replacing = ['--manner', 'replace', '--entries', '2', '--reason', 'verloren'];
+    await run('resolve', '--registry', R, ...replacing, ...operator);
+    const file = write('again.txt', 'Grundriss, noch einmal');
+    const upload = ['upload', '--registry', R, '--document', 'A', '--file', file];
+
+    const without = await run(...upload);
+    const uploaded = await run(...upload, '--supersedes', '2');
+    const { lines } = await run('document', '--registry', R, '--document', 'A');
+
+    expect(without.lines.join()).toMatch(/^NOT_RESOLVING: /);
+    expect(uploaded.lines[0]).toBe('A version 2: entry 3');
+    expect(lines[0]).toMatch(/plan\.txt {2}superseded by entry 3: verloren$/);
+    expect(lines[2]).not.toMatch(/superseded/);
+  });
+
+  test('voids without anything in the place', async () => {
+    const { run, R, operator, conflictId } = await bytesMissing();
+    const voiding = ['--void', '--entries', '2', '--reason', 'verloren'];
+
+    const done = await run('resolve', '--registry', R, ...voiding, ...operator);
+
+    expect(done.lines[0]).toBe('decided: replace');
+    expect(done.lines[2]).toMatch(/^carried out: entry 3/);
+    const { lines } = await run('document', '--registry', R, '--document', 'A');
+    expect(lines[0]).toMatch(/ {2}voided with entry 3: verloren$/);
+    const story = await run('conflict', conflictId, '--registry', R);
+    expect(story.lines.join()).toMatch(/decided replace of entries 2 by/);
+  });
+
+  test('has a request replaced by another one', async () => {
+    const { run, R, operator, write, file, mirror, cluster } = await operated();
+    await run('upload', '--registry', R, '--document', 'B', '--file', file);
+    const key = write('signer.json', JSON.stringify(testSigner('ES256').publicKey));
+    const asking = ['request-signature', '--registry', R, '--document', 'B', '--version', '1'];
+    const rest = ['--key', key, '--purpose', 'approval', '--signer'];
+    await run(...asking, ...rest, 'Dr. Weiß');
+    await reportMissingBytes(mirror, R, 2);
+    await cluster.settle();
+    const replacing = ['--manner', 'replace', '--entries', '2, 4', '--reason', 'falsch'];
+    await run('resolve', '--registry', R, ...replacing, ...operator);
+
+    const again = await run(...asking, ...rest, 'Dr. Schwarz', '--supersedes', '4');
+
+    expect(again.lines[0]).toMatch(/: entry 5$/);
+    expect((await run('conflicts', '--registry', R)).lines[0]).toMatch(/^resolved /);
+    const listed = await run('signing-requests', '--registry', R);
+    expect(listed.lines).toEqual([expect.stringMatching(/Dr\. Schwarz$/)]);
+  });
+
+  test('of a mirror accepts what the accused lead decided', async () => {
+    const { run, R, operator, other, mirror, lead } = await accusedLead();
+    const without = ['--without', 'ab'.repeat(32)];
+    const resolving = ['resolve', '--registry', R, '--manner', 'replay', '--reason', 'Fehler'];
+    const { lines } = await run(...resolving, ...without, ...operator);
+    const digest = /[0-9a-f]{64}/.exec(lines[1] ?? '')?.[0] ?? '';
+    const waiting = await run('conflicts', '--registry', R, ...other);
+
+    const accepted = await run(
+      'accept',
+      '--registry',
+      R,
+      '--resolution',
+      digest,
+      '--reason',
+      'ja',
+      ...other,
+    );
+
+    expect(waiting.lines[0]).toMatch(
+      new RegExp(`^TO ACCEPT .*found by ${short(mirror.id)}, accused ${short(lead.id)}`),
+    );
+    expect(accepted.lines).toEqual([`resolution ${digest} is accepted at ${short(mirror.id)}`]);
+    const story = await run('conflict', waiting.lines[1]?.trim() ?? '', '--registry', R);
+    expect(story.lines.join('\n')).toMatch(
+      new RegExp(`accepted ${short(digest)} by [0-9a-f]{8} at ${short(mirror.id)}: "ja"`),
+    );
+    expect(story.lines.join('\n')).toContain(`"Fehler (without ${'ab'.repeat(32)})"`);
+  });
+
+  test('closes the registry at the own instance', async () => {
+    const { run, R, operator, lead, conflictId } = await tampered();
+
+    const closed = await run('close', '--registry', R, ...operator);
+
+    expect(closed.lines).toEqual([
+      `registry ${R} is closed at ${short(lead.id)}`,
+      expect.stringMatching(/^its last entry there is 2, digest [0-9a-f]{64}$/),
+    ]);
+    const { lines } = await run('conflict', conflictId, '--registry', R);
+    expect(lines.join()).toMatch(/closed at entry 2 by/);
+  });
+
+  test('is told what does not go together, and who may decide', async () => {
+    const { run, R, operator } = await tampered();
+    const reason = ['--reason', 'x'];
+
+    const none = await run('resolve', '--registry', R, ...reason, ...operator);
+    const both = await run(
+      'resolve',
+      '--registry',
+      R,
+      '--manner',
+      'replay',
+      '--void',
+      ...reason,
+      ...operator,
+    );
+    const application = await run('resolve', '--registry', R, '--manner', 'replay', ...reason);
+
+    expect(none).toMatchObject({
+      code: 1,
+      lines: [expect.stringMatching(/expected replay, expel/)],
+    });
+    expect(both).toMatchObject({ code: 2, lines: [expect.stringMatching(/--void to replace/)] });
+    expect(application).toMatchObject({
+      code: 1,
+      lines: [expect.stringMatching(/^ROLE_NOT_ALLOWED: /)],
+    });
+  });
+
+  test('is told where the lead decides, and goes there unless told not to', async () => {
+    const { run, R, other, atLead, conflictId } = await tampered();
+    const deciding = ['resolve', '--registry', R, '--manner', 'replay', '--reason', 'x', ...other];
+
+    const goes = await run(...deciding, '--conflict', conflictId);
+    const stays = await run(...deciding, '--conflict', conflictId, '--no-follow');
+
+    expect(goes.lines[0]).toMatch(new RegExp(`^deciding at ${atLead.origin}, where the lead `));
+    expect(goes.lines[1]).toMatch(/^CALLER_NOT_LISTED: /);
+    expect(stays.lines).toEqual([expect.stringMatching(/^NOT_THE_LEAD: only the lead decides/)]);
+  });
+});

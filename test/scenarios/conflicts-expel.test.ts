@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest';
+import { verifyReceipt } from '../../shared/ledger/verify-receipt.ts';
+import { acceptAt, decide, openAt, peersWithout } from '../conflicts.ts';
+import { reportMissingBytes } from '../deciding.ts';
+import { type MemoryInstance, salt, uploadDraft } from '../memory-cluster.ts';
+import {
+  expectAllFinal,
+  expectBlocked,
+  expectSoundCopy,
+  findTampering,
+  linkAt,
+  raised,
+  rest,
+  type Swarm,
+  setAsideFrom,
+  swarm,
+  verifiedExport,
+} from './conflict-swarm.ts';
+
+/** The lead's operator decides to expel, and the entry without that mirror is recorded. */
+async function expel(given: Swarm, offender: MemoryInstance): Promise<void> {
+  const { cluster, client, registryId } = given;
+  const decided = await decide(client, registryId, { manner: 'expel' });
+  expect(decided.outcome).toBe('decided');
+  await rest(cluster);
+  const peers = await peersWithout(client, registryId, offender);
+  const draft = { type: 'reconfigure-peers', transactionId: crypto.randomUUID(), peers } as const;
+  expect((await client.append(registryId, draft)).status).toBe(201);
+}
+
+describe('a mirror is expelled while another one is 50 entries behind', () => {
+  async function expelled() {
+    const given = await swarm(1, 'engineer');
+    const { cluster, client, contractor, registryId, all } = given;
+    const engineer = all[3] as MemoryInstance;
+    engineer.up = false;
+    for (let index = 0; index < 50; index += 1) await client.record(registryId, `L-${index}`);
+    await rest(cluster);
+    await findTampering(contractor, registryId, 2);
+    await rest(cluster);
+    await expectBlocked(client, registryId);
+    await expel(given, contractor);
+    await rest(cluster);
+    return { ...given, engineer };
+  }
+
+  test('that one comes back, catches up over the conflict, and confirms', async () => {
+    const { cluster, client, architect, registryId, engineer } = await expelled();
+    expect(await engineer.head(registryId)).toMatchObject({ sequence: 2 });
+
+    engineer.up = true;
+    await rest(cluster);
+
+    expect(raised(engineer, 'ConflictsOpened')).toBeLessThanOrEqual(1);
+    expect((await client.record(registryId, 'AFTER')).status).toBe(201);
+    await rest(cluster);
+    await expectAllFinal([client, architect, engineer], registryId);
+    expect(await engineer.head(registryId)).toMatchObject({ sequence: 54 });
+  });
+
+  test('the expelled one keeps a copy that verifies, and hears no more', async () => {
+    const { cluster, client, contractor, registryId } = await expelled();
+    const heard = contractor.requests.length;
+
+    await client.record(registryId, 'AFTER');
+    await rest(cluster);
+
+    expect(await contractor.head(registryId)).toMatchObject({ sequence: 53 });
+    expect(await openAt(contractor, registryId)).toEqual([]);
+    expect(contractor.requests.length).toBe(heard);
+    await expectSoundCopy(contractor, registryId);
+  });
+});
+
+describe('a joiner to a ledger with a resolved conflict of each manner', () => {
+  /**
+   * 5 comes after a replay. 6 replaces 4. 7 expels the contractor. 8 comes after the lead took its
+   * copy back. 9 lists the newcomer.
+   */
+  async function joined() {
+    const given = await swarm(3);
+    const { cluster, client, architect, contractor, registryId } = given;
+    await findTampering(contractor, registryId, 3);
+    await rest(cluster);
+    await setAsideFrom(contractor, registryId, 3);
+    await decide(client, registryId, { manner: 'replay' });
+    await rest(cluster);
+    await client.record(registryId, 'REPLAYED');
+    await replace(given, 4);
+    await findTampering(contractor, registryId, 5);
+    await rest(cluster);
+    await expel(given, contractor);
+    await rest(cluster);
+    await findTampering(client, registryId, 2);
+    await decide(client, registryId, { manner: 'take-back' });
+    await rest(cluster);
+    await acceptAt(architect, registryId);
+    await rest(cluster);
+    await client.record(registryId, 'TAKEN-BACK');
+    const engineer = await cluster.add('engineer');
+    await client.reconfigure(registryId, [client, architect, engineer]);
+    await client.record(registryId, 'LAST');
+    await rest(cluster);
+    return { ...given, engineer };
+  }
+
+  /** The contractor gets the bytes of that entry from nobody; another version takes its place. */
+  async function replace({ cluster, client, contractor, registryId }: Swarm, sequence: number) {
+    await reportMissingBytes(contractor, registryId, sequence);
+    await rest(cluster);
+    const supersedes = await linkAt(client, registryId, sequence);
+    await decide(client, registryId, { manner: 'replace', entries: [supersedes] as never });
+    await rest(cluster);
+    const content = await client.upload('D-3 version 2');
+    const draft = { ...uploadDraft('D-3', 2, content), supersedes };
+    expect((await client.append(registryId, draft, { salt, name: 'D-3' })).status).toBe(201);
+    await rest(cluster);
+  }
+
+  test('is brought what people decided, confirms, and audits sound', async () => {
+    const { client, architect, registryId, engineer } = await joined();
+
+    await expectAllFinal([client, architect, engineer], registryId);
+    const { superseded, resolutions } = await verifiedExport(engineer, registryId);
+    expect(resolutions.map(({ manner }) => manner)).toEqual([
+      'replay',
+      'replace',
+      'expel',
+      'take-back',
+    ]);
+    expect(superseded).toMatchObject([{ sequence: 4 }]);
+    expect(engineer.alarms.signals).toEqual([]);
+  });
+
+  test('issues receipts of entries before, at and after each of them', async () => {
+    const { cluster, registryId, engineer } = await joined();
+    const trust = { clusterCaPem: cluster.authority.certificatePem, registryId };
+
+    for (let sequence = 1; sequence <= 10; sequence += 1) {
+      const path = `/v1/registries/${registryId}/entries/${sequence}/receipt`;
+      const { status, bytes } = await engineer.exchange('GET', path);
+      expect([sequence, status]).toEqual([sequence, 200]);
+      expect(verifyReceipt(bytes, trust)).toMatchObject({
+        outcome: 'verified',
+        sequence,
+        status: { status: expect.stringMatching(/^final/) },
+      });
+    }
+  });
+});
