@@ -230,5 +230,6 @@ async function close(given: Given, output: Output): Promise<void> {
     const { said } = await client.closeRegistry(registryId);
     output(`registry ${registryId} is closed at ${short(said.signer)}`);
     output(`its last entry there is ${said.sequence}, digest ${said.digest}`);
+    output('"registry create --predecessor" goes on with another one');
   });
 }

@@ -15,9 +15,11 @@ import { printable, receiptLines, registryLines } from './tables.ts';
 
 export const registryCommands: Commands = {
   create: {
-    usage: 'create --profile <file> --name <text> [--mirror <certificate file or id>]…',
+    usage:
+      'create --profile <file> --name <text> [--mirror <certificate file or id>]… ' +
+      '[--predecessor <id of a registry that is closed there>]',
     required: ['profile', 'name'],
-    optional: ['description', 'mirror'],
+    optional: ['description', 'mirror', 'predecessor'],
     repeatable: ['mirror'],
     run: create,
   },
@@ -69,10 +71,19 @@ async function create(given: Given, output: Output): Promise<void> {
       name: given.value('name'),
       peers: [certificateId, ...mirrors],
       ...(description === undefined ? {} : { description }),
+      ...(await predecessorOf(client, given)),
     });
     output(`registry ${recorded.registryId}`);
     output(`entry 1, digest ${recorded.digest}`);
   });
+}
+
+/** Where the registry that `--predecessor` names ends at the instance. */
+async function predecessorOf({ unverified }: RegistryClient, given: Given) {
+  const registryId = given.optional('predecessor');
+  if (registryId === undefined) return {};
+  const { head } = await unverified.registry(registryId);
+  return { predecessor: { registryId, sequence: head.sequence, digest: head.digest } };
 }
 
 async function reconfigure(given: Given, output: Output): Promise<void> {

@@ -67,6 +67,7 @@ const boundaries: readonly Boundary[] = [
   },
   {
     folder: 'infra/local',
+    except: ['infra/local/drill'],
     allowed: [
       'infra/',
       'cli/',
@@ -79,6 +80,22 @@ const boundaries: readonly Boundary[] = [
     ],
     reason:
       'the local runner runs the template; its story calls instances from outside, as a client does',
+  },
+  {
+    folder: 'infra/local/drill',
+    allowed: [
+      'infra/local/',
+      'cli/',
+      'shared/client/',
+      'shared/ledger/',
+      'shared/registry/',
+      'shared/adapters/',
+      '@aws-sdk/',
+      'node:',
+    ],
+    reason:
+      'a drill does what thieves, broken disks and dishonest leads do: it writes tables and buckets ' +
+      "past the software, and signs with a lead's key",
   },
   {
     folder: 'cli',

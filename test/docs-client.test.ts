@@ -72,7 +72,7 @@ test('the examples of the page of the client run, one after the other', async ()
     registryId ||= /^registry ([0-9a-f]{64})$/m.exec(output)?.[1] ?? '';
   }
 
-  const [round = '', lists = '', upload = '', content = '', signing = ''] = outputs;
+  const [round = '', lists = '', upload = '', content = '', signing = '', stopped = ''] = outputs;
   expect(round).toMatch(/^entry 2, content [0-9a-f]{64}\n\{ status: 'final' \}\nregistry /);
   expect(JSON.parse(readFileSync(join(folder, 'receipt.json'), 'utf8'))).toMatchObject({
     format: 'registry/receipt/v1',
@@ -82,4 +82,5 @@ test('the examples of the page of the client run, one after the other', async ()
   expect(upload).toMatch(/^hash \d+ of \d+\nsend \d+ of \d+\n/);
   expect(content).toMatch(/^22 bytes, SHA-256 [0-9a-f]{64}\n$/);
   expect(signing).toBe('approval signed ES256\nreceipt signed ES256\n');
+  expect(stopped).toBe('0 conflicts, as the lead knows them\n');
 }, 60_000);

@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { readConflictAlarm } from './alarm.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { type Member, prepareMembers } from './members.ts';
@@ -99,6 +100,25 @@ async function main(options: Options): Promise<void> {
     return stop(0);
   }
   tellWhatNext(options, members, told);
+  soundAlarms(cluster, members);
+}
+
+/** While it stays up: whatever conflict any instance opens, in this registry or another one. */
+function soundAlarms(running: Cluster, members: readonly Member[]): void {
+  const nameOf = (id: string) => members.find((each) => each.certificateId === id)?.name ?? id;
+  running.listen((instance, line) => {
+    const alarm = readConflictAlarm(instance, line);
+    if (alarm === undefined) return;
+    const { kind, sequence, registryId, conflictId, accused, finder, detail } = alarm;
+    const profile = members.find(({ name }) => name === instance)?.operatorProfile;
+    narrator.alarm(`conflict at ${instance}: ${kind} at entry ${sequence}`, [
+      `registry ${registryId}`,
+      `accused: ${accused === 'open' ? 'nobody yet' : nameOf(accused)}; found by ${nameOf(finder)}`,
+      detail,
+      'what is proven, what has to happen next, and who has to do it:',
+      `npm run -s registry -- conflict ${conflictId} --profile ${profile} --registry ${registryId}`,
+    ]);
+  });
 }
 
 /** What the operator's commands need, for this start: the emulators' ports change. */

@@ -37,8 +37,8 @@ export interface NewResolution {
   /** All that are to be decided about unless given. */
   readonly conflicts?: readonly string[];
   /**
-   * What is replaced or becomes void, by sequence; of a fork that people give one branch of up, both
-   * branches with their digests.
+   * What is replaced or becomes void, by sequence. Of a fork that is replayed both branches, with
+   * their digests; those of the named conflicts unless given.
    */
   readonly entries?: readonly (number | Link)[];
   /** The resolution in force, which this one ends. */
@@ -82,11 +82,14 @@ export async function resolveConflicts(
   for (const entry of entries)
     links.push(typeof entry === 'number' ? await linkAt(lead, registryId, entry, options) : entry);
   const replaced = after === undefined ? {} : { after };
+  const named = conflicts ?? (await undecided(lead, registryId, after, options));
+  if (manner === 'replay' && links.length === 0)
+    links.push(...(await branches(lead, registryId, named, options)));
   const payload = {
     ...(await common(lead, registryId, reason, options)),
     format: 'registry/resolution/v1',
     manner,
-    conflicts: conflicts ?? (await undecided(lead, registryId, after, options)),
+    conflicts: named,
     entries: links,
     ...replaced,
     through: { sequence: head.sequence, digest: head.digest },
@@ -95,6 +98,19 @@ export async function resolveConflicts(
     schema: resolutionSchema,
     options,
   });
+}
+
+/** Both branches of every fork among the conflicts: who decides says that one of them gives way. */
+async function branches(
+  lead: Calls,
+  registryId: string,
+  named: readonly string[],
+  options?: CallOptions,
+): Promise<Link[]> {
+  const { conflicts } = await readConflicts(lead, registryId, options);
+  return conflicts
+    .filter(({ conflictId, kind }) => kind === 'fork' && named.includes(conflictId))
+    .flatMap(({ sequence, digests }) => digests.map((digest) => ({ sequence, digest })));
 }
 
 /** The entry as it is in the lead's ledger. */

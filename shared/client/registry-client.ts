@@ -3,6 +3,7 @@
  * work. Whatever it reads is verified: see `verified-reads.ts`. Whatever it writes it repeats until
  * it is answered, a bounded number of times, with one transaction id: it is recorded once.
  */
+import type { Link } from '../ledger/backlinks.ts';
 import type { Acceptance, Resolution, SetAside } from '../ledger/resolution.ts';
 import {
   appendFirst,
@@ -74,6 +75,8 @@ export interface NewRegistry {
   readonly description?: string;
   /** Certificate ids: the instance that is called, which will lead, then the mirrors. */
   readonly peers: readonly string[];
+  /** The registry that this one continues: closed at the instance that is called, at that entry. */
+  readonly predecessor?: Link & { readonly registryId: string };
 }
 
 export interface RecordedRequest extends RecordedEntry {
@@ -119,13 +122,13 @@ export class RegistryClient extends VerifiedReads {
 
   /** Creates a registry, which the instance that is called leads. */
   async createRegistry(
-    { name, description, peers }: NewRegistry,
+    { name, description, peers, predecessor }: NewRegistry,
     options: WriteOptions = {},
   ): Promise<RecordedEntry> {
     const transaction = {
       type: 'create-registry',
       ...repeatableIn(options),
-      members: { peers },
+      members: { peers, ...(predecessor === undefined ? {} : { predecessor }) },
       details: { name, ...(description === undefined ? {} : { description }) },
     } as const;
     return only(await appendFirst(this.calls, prepare([transaction]), callOf(options)));

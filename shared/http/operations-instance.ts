@@ -6,7 +6,7 @@ import { isContentPosition } from '../registry/lists.ts';
 import { defineOperations } from './operation.ts';
 import { versionMembers } from './operations-documents.ts';
 import { jsonBody } from './request-body.ts';
-import { READERS, WRITERS } from './roles.ts';
+import { APPENDERS, READERS } from './roles.ts';
 import { certificatePemSchema, named } from './schema-names.ts';
 
 const DIGEST = '6a1bc1547239c62178de0554fa651fdee8356c6c5ced3337a479791e61383abc';
@@ -91,7 +91,7 @@ export const instanceOperations = defineOperations({
     description:
       'PUT the bytes to the address, once and with exactly the headers given. ' +
       'The store refuses bytes that do not come out to the SHA-256.',
-    roles: WRITERS,
+    roles: APPENDERS,
     body: jsonBody(
       named('UploadRequest', 'The bytes that are to come.', () =>
         z.strictObject({ contentDigest: digestSchema, size: sizeSchema }),

@@ -90,6 +90,7 @@ export const RULE_PROBLEMS = [
   'CONTENT_NOT_UPLOADED',
   'CONTENT_SIZE_DIFFERS',
   'PEER_CERTIFICATE_UNKNOWN',
+  'PREDECESSOR_NOT_CLOSED',
 ] as const satisfies readonly ProblemCode[];
 
 /** What an operator signed, and the instance is to sign as well: protocol section 7. */

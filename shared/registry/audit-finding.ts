@@ -112,6 +112,9 @@ export async function recordFindings(
   });
 }
 
+/** What an instance says of its own copy: one such claim at a time is enough to stop it. */
+const OWN_COPY: ReadonlySet<string> = new Set(['local-tampering', 'lead-rollback']);
+
 async function hasOwnWordOpen(
   { store, signer }: ConflictPorts,
   registryId: RegistryId,
@@ -121,7 +124,5 @@ async function hasOwnWordOpen(
   const open = await orDamage(() => statedConflicts(store, head));
   // What cannot be read does not keep the finding from being recorded.
   if (open instanceof StoredDamage) return false;
-  return open.some(
-    ({ said }) => said.kind === 'local-tampering' && signer.knownIds.includes(said.signer),
-  );
+  return open.some(({ said }) => OWN_COPY.has(said.kind) && signer.knownIds.includes(said.signer));
 }

@@ -20,6 +20,7 @@ import {
 } from '../ledger/digest.ts';
 import type { RefusalCode } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
+import { supersededKey } from '../ledger/state.ts';
 import { type Finding, LedgerVerifier } from '../ledger/verify.ts';
 import {
   type AuditFlaw,
@@ -244,6 +245,7 @@ class Audit {
       generationOf(this.#head, upload.contentDigest),
     );
     if (bytes === undefined) {
+      if (await this.#isReplaced(sequence)) return undefined;
       if (this.#fetchedThrough === undefined || sequence <= this.#fetchedThrough)
         return wrong(sequence, bytesMissing(upload));
       this.#documentsPending += 1;
@@ -251,10 +253,18 @@ class Audit {
     }
     const found = await digestOfStream(bytes);
     const flaw = flawOfBytes(upload, found);
-    if (flaw !== undefined) return wrong(sequence, flaw);
+    if (flaw !== undefined)
+      return (await this.#isReplaced(sequence)) ? undefined : wrong(sequence, flaw);
     this.#documents += 1;
     this.#bytes += found.size;
     return undefined;
+  }
+
+  /** The bytes of a version that people replaced are required of nobody. */
+  async #isReplaced(sequence: number): Promise<boolean> {
+    const mark = supersededKey(sequence);
+    const { items } = await this.#ports.store.read(this.#head.registryId, [mark]);
+    return items.has(mark);
   }
 }
 

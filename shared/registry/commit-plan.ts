@@ -177,7 +177,13 @@ export class CommitPlan {
     head: Head,
     proposals: readonly Proposal[],
   ): Promise<AppendOutcome | undefined> {
-    if (head.openConflicts.length === 0) return undefined;
+    const { peers } = head.configuration;
+    const transactions = proposals.map(({ read }) => read.transaction);
+    // Also where the claim that is resolved did not block this lead: its finder waits for it.
+    if (head.openConflicts.length === 0)
+      return this.#staged.length > 0
+        ? undefined
+        : checkCarried(this.#carrying, head.decided ?? [], { peers, transactions });
     const inConflict = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
     const { outcome, open } = await readStanding(this.#ports, head);
     const named = head.decided ?? [];
@@ -186,8 +192,6 @@ export class CommitPlan {
     if (!open.every(({ resolution }) => isCarriedByEntry(resolution, carried))) return inConflict;
     // It ends its commit: what comes after it is appended once the conflict is closed.
     if (this.#staged.length > 0) return inConflict;
-    const { peers } = head.configuration;
-    const transactions = proposals.map(({ read }) => read.transaction);
     return checkCarried(this.#carrying, named, { peers, transactions });
   }
 

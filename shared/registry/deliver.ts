@@ -71,11 +71,13 @@ export async function deliver(
   const head = await store.head(registryId);
   if (head === undefined) return { outcome: 'done' };
   const stored = await store.cursor(registryId, peer);
-  if (isParked(stored, ports.clock.now())) return { outcome: 'done' };
+  const log = await store.statementsHead(registryId);
+  if (isWaiting(stored, log, ports.clock.now())) return { outcome: 'done' };
   await knowPeer(ports, head, peer);
   const cursor = stored ?? { registryId, peer, statementsThrough: 0, failures: 0 };
   const { end, cursor: reached } = await takeTurn(ports, head, cursor);
-  if (end !== 'done' && end !== 'more') return park(ports, head, reached, end);
+  if (end !== 'done' && end !== 'more')
+    return park(ports, head, { ...reached, failedAtLog: log }, end);
   if (end === 'more' || reached !== stored || reached.failures > 0)
     await store.putCursor(served(reached));
   return { outcome: end };
@@ -89,6 +91,16 @@ interface Turn {
   told: boolean;
   /** The peer takes no entries, because of a conflict. */
   blocked?: Failed;
+}
+
+/**
+ * Whether the peer is left alone until its next attempt: not if something new is to be said and it
+ * does answer, for then only entries have to wait.
+ */
+export function isWaiting(cursor: Cursor | undefined, log: number, now: number): boolean {
+  if (cursor === undefined || !isParked(cursor, now)) return false;
+  const news = log > (cursor.failedAtLog ?? 0) && cursor.lastFailure !== 'unreachable';
+  return !(news && cursor.failedAtLog !== undefined);
 }
 
 /** How a turn ended, and how far it came. */
@@ -372,7 +384,7 @@ async function park(
   await store.putCursor({ ...cursor, ...noted });
   // A former peer may be gone for good, and one that is merely behind says when to come again.
   const expected = asked !== undefined && failures <= COME_AGAIN_MAX;
-  if (head.configuration.peers.includes(peer) && !expected)
+  if (head.configuration.peers.includes(peer) && !expected && failure !== 'in-conflict')
     alarms.raise('PeerUnreachable', { registryId, peer, failures, reason });
   const comeAgain = expected && failures <= COME_AGAIN_SOON_MAX;
   return { outcome: 'parked', reason, nextAttemptAt, comeAgain };

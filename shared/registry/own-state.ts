@@ -14,9 +14,10 @@ import {
   stateKeysOf,
   supersededKey,
   transactionKey,
+  type VersionItem,
   versionKey,
 } from '../ledger/state.ts';
-import { readTransaction, type Transaction } from '../ledger/transaction.ts';
+import { type RequestSignature, readTransaction, type Transaction } from '../ledger/transaction.ts';
 import type { JudgedEntry } from './judge-delivery.ts';
 import { flawOfStored } from './own-copy.ts';
 import type { Head, LedgerStore, StateRead, StoredEntry } from './ports.ts';
@@ -175,9 +176,7 @@ async function isRequestSound(
   const requested = await entryAt(store, head, item.entry.sequence);
   const asked = transactionOf(requested);
   if (requested === undefined || asked?.type !== 'request-signature') return false;
-  const read = readEntry(requested.entry);
-  const subject = read.outcome === 'read' ? read.entry.subject : undefined;
-  const version = subject && transactionOf(await linkedEntry(store, head, subject));
+  const version = transactionOf(await versionAsked(store, head, requested, asked));
   if (version?.type !== 'upload-document') return false;
   const { documentId, purpose, publicKey, dueAt } = asked;
   const { signed, superseded: _superseded, ...found } = item;
@@ -189,6 +188,22 @@ async function isRequestSound(
   if (signed === undefined) return true;
   const answer = transactionOf(await linkedEntry(store, head, signed));
   return answer?.type === 'sign-document' && requestKey(answer.requestId) === key;
+}
+
+/** The version that is to be signed: an alternative links to what it replaces instead. */
+async function versionAsked(
+  store: LedgerStore,
+  head: Head,
+  requested: StoredEntry,
+  { documentId, version, supersedes }: RequestSignature,
+): Promise<StoredEntry | undefined> {
+  const read = readEntry(requested.entry);
+  const subject = read.outcome === 'read' ? read.entry.subject : undefined;
+  if (supersedes === undefined) return subject && linkedEntry(store, head, subject);
+  const key = versionKey(documentId, version);
+  const { items } = await store.read(head.registryId, [key]);
+  const item = items.get(key) as VersionItem | undefined;
+  return item && linkedEntry(store, head, item.entry);
 }
 
 function transactionOf(stored: StoredEntry | undefined): Transaction | undefined {

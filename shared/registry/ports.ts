@@ -122,6 +122,8 @@ export interface Cursor {
   /** Why the last attempt failed, for the operator. */
   readonly lastError?: string;
   readonly lastFailure?: DeliveryFailure;
+  /** Where the own log stood when it failed: what was said since does not wait. */
+  readonly failedAtLog?: number;
 }
 
 /** `other`: the peer answered and did not take it, or what it was to get is not stored here. */

@@ -137,7 +137,8 @@ async function attach(
     { ...keptStatement('report', compact, { recordedAt }), digest },
     'received',
   );
-  if (!resolved && known.some((each) => each.said.signer === said.signer))
+  const tried = head.openConflicts.includes(conflictId) && (head.decided ?? []).length > 0;
+  if (tried && known.some((each) => each.said.signer === said.signer))
     alarms.raise('ConflictsOpened', {
       conflictId,
       registryId,

@@ -221,9 +221,29 @@ async function flawOfResolution(
       'RESOLUTION_OUTDATED',
       `after names ${resolution.after}, which is not in force: leave it out`,
     );
-  const unfit = checkResolution(resolution, conflicts, leadOf(head.configuration));
+  const unfit =
+    checkResolution(resolution, conflicts, leadOf(head.configuration)) ??
+    flawOfBranches(resolution, conflicts);
   if (unfit !== undefined) return unfit;
   return resolution.manner === 'replace' ? flawOfReplaced(store, head, resolution) : undefined;
+}
+
+/** Whoever holds the other branch has confirmed it: only a decision about both lets it give way. */
+function flawOfBranches(
+  { manner, entries }: Resolution,
+  conflicts: readonly ConflictStatement[],
+): Refused | undefined {
+  if (manner !== 'replay') return undefined;
+  const lacking = conflicts.find(
+    ({ kind, sequence }) => kind === 'fork' && !entries.some((link) => link.sequence === sequence),
+  );
+  if (lacking === undefined) return undefined;
+  return refuse(
+    'RESOLUTION_MALFORMED',
+    `a fork is replayed on one of its branches: name both in entries, ${lacking.digests
+      .map((digest) => `entry ${lacking.sequence} with ${digest}`)
+      .join(' and ')}`,
+  );
 }
 
 async function namedConflicts(

@@ -4,6 +4,7 @@ import { limits } from '../ledger/limits.ts';
 import { owedThrough } from './commit.ts';
 import { conclude } from './conclude.ts';
 import { isParked } from './confirm.ts';
+import { isWaiting } from './deliver.ts';
 import { measureLags } from './lag.ts';
 import type {
   Alarms,
@@ -73,7 +74,7 @@ export async function wake(
   const byPeer = new Map(cursors.map((cursor) => [cursor.peer, cursor]));
   const due = addressees(head, signer.knownIds).filter(
     (peer) =>
-      !isParked(byPeer.get(peer), now) &&
+      !isWaiting(byPeer.get(peer), log, now) &&
       isDue([head, log], signer.knownIds, byPeer.get(peer) ?? { peer }),
   );
   for (const peer of due) await outbox.pokeDelivery(registryId, peer, token);

@@ -212,7 +212,7 @@ describe('an operator', () => {
     const upload = ['upload', '--registry', R, '--document', 'A', '--file', file];
 
     const without = await run(...upload);
-    const uploaded = await run(...upload, '--supersedes', '2');
+    const uploaded = await run(...upload, '--supersedes', '2', ...operator);
     const { lines } = await run('document', '--registry', R, '--document', 'A');
 
     expect(without.lines.join()).toMatch(/^NOT_RESOLVING: /);
@@ -285,7 +285,7 @@ describe('an operator', () => {
     expect(story.lines.join('\n')).toContain(`"Fehler (without ${'ab'.repeat(32)})"`);
   });
 
-  test('closes the registry at the own instance', async () => {
+  test('closes the registry at the own instance, which another one continues', async () => {
     const { run, R, operator, lead, conflictId } = await tampered();
 
     const closed = await run('close', '--registry', R, ...operator);
@@ -293,7 +293,14 @@ describe('an operator', () => {
     expect(closed.lines).toEqual([
       `registry ${R} is closed at ${short(lead.id)}`,
       expect.stringMatching(/^its last entry there is 2, digest [0-9a-f]{64}$/),
+      '"registry create --predecessor" goes on with another one',
     ]);
+    const create = ['create', '--name', 'Fortsetzung', '--predecessor', R];
+    const successor = (await run(...create)).lines[0]?.replace('registry ', '') ?? '';
+    const [first] = await lead.known.entries(successor as RegistryId, 1, { from: 1, count: 1 });
+    expect(JSON.parse(Buffer.from(first?.transaction ?? '').toString())).toMatchObject({
+      predecessor: { registryId: R, sequence: 2 },
+    });
     const { lines } = await run('conflict', conflictId, '--registry', R);
     expect(lines.join()).toMatch(/closed at entry 2 by/);
   });

@@ -139,13 +139,16 @@ export async function findTampering(
   return reportConflict(ports, registryId, ownTampering(ports, registryId, sequence, detail));
 }
 
-/** The same, with a decision to begin a new copy from there. */
+/** The mirror's operator begins a new copy from there, for whatever is wrong with its own. */
 export async function setAsideFrom(
   mirror: MemoryInstance,
   registryId: RegistryId,
   from: number,
 ): Promise<void> {
-  expect(await setAsideAt(mirror, registryId, { from })).toMatchObject({ outcome: 'set-aside' });
+  const own = (await openAt(mirror, registryId)).filter(({ said }) => said.accused === mirror.id);
+  const conflicts = own.map(({ conflictId }) => conflictId);
+  const outcome = await setAsideAt(mirror, registryId, { from, conflicts });
+  expect(outcome).toMatchObject({ outcome: 'set-aside' });
 }
 
 /** How often the instance raised the signal. */

@@ -1,17 +1,15 @@
 /** A registry on the cluster of this machine, with the clients of its members, for a drill. */
-import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
-import { putBytes } from '../../../shared/client/object-store.ts';
+import type { ConflictSummary } from '../../../shared/client/conflicts.ts';
 import { readProfile } from '../../../shared/client/profile.ts';
 import { RegistryClient } from '../../../shared/client/registry-client.ts';
 import type { RecordedDocument } from '../../../shared/client/upload.ts';
+import type { Link } from '../../../shared/ledger/backlinks.ts';
 import { limits } from '../../../shared/ledger/limits.ts';
 import { type ConflictAlarm, readConflictAlarm } from '../alarm.ts';
 import type { Cluster } from '../cluster.ts';
 import { type Member, type MemberName, memberNames } from '../members.ts';
 import type { Narrator } from '../narrator.ts';
-import { Operator } from './operator.ts';
 
 /** Where a drill is held. */
 export interface Site {
@@ -38,7 +36,7 @@ export class Drilled {
   /** Every conflict that any instance has opened in this registry, as its log says it. */
   readonly alarms: ConflictAlarm[] = [];
   readonly #applications: ReadonlyMap<MemberName, RegistryClient>;
-  readonly #operators: ReadonlyMap<MemberName, Operator>;
+  readonly #operators: ReadonlyMap<MemberName, RegistryClient>;
   readonly #away = new Set<MemberName>();
   readonly #stopListening: () => void;
   #steps = 1;
@@ -80,7 +78,7 @@ export class Drilled {
   close(): void {
     this.#stopListening();
     for (const client of this.#applications.values()) client.close();
-    for (const operator of this.#operators.values()) operator.client.close();
+    for (const client of this.#operators.values()) client.close();
   }
 
   member(name: MemberName): Member {
@@ -99,10 +97,14 @@ export class Drilled {
   }
 
   /** The member's operator at the member's own instance. */
-  operator(name: MemberName): Operator {
-    const operator = this.#operators.get(name);
-    if (operator === undefined) throw new Error(`no operator of ${name}`);
-    return operator;
+  operator(name: MemberName): RegistryClient {
+    return clientOf(this.#operators, name);
+  }
+
+  /** What is open at the member's instance. */
+  async openConflicts(name: MemberName): Promise<ConflictSummary[]> {
+    const { conflicts } = await this.operator(name).conflicts(this.registryId);
+    return conflicts.filter(({ open }) => open);
   }
 
   /** Whose instance that is; the id itself where it is nobody's. */
@@ -158,30 +160,15 @@ export class Drilled {
     this.#away.add(name);
   }
 
-  record(documentId: string, content: string, note?: string): Promise<RecordedDocument> {
+  /** The next version of a document, by the lead's application. */
+  record(documentId: string, content: string, supersedes?: Link): Promise<RecordedDocument> {
     return this.application(LEAD).uploadDocument(this.registryId, {
       documentId,
       content: Buffer.from(content),
       name: documentId,
       mediaType: 'text/plain',
-      ...(note === undefined ? {} : { note }),
+      ...(supersedes === undefined ? {} : { supersedes }),
     });
-  }
-
-  /** Bytes in the lead's bucket, recorded nowhere yet. */
-  async upload(text: string): Promise<{ readonly contentDigest: string; readonly size: number }> {
-    const bytes = Buffer.from(text);
-    const content = {
-      contentDigest: createHash('sha256').update(bytes).digest('hex'),
-      size: bytes.length,
-    };
-    const { unverified } = this.application(LEAD);
-    const { upload } = Object(await unverified.call('POST', '/v1/uploads', content));
-    if (upload === undefined) return content;
-    const chunks = Readable.from([bytes]);
-    const { status } = await putBytes(upload, chunks, { idleMsMax: PATIENCE_MS });
-    if (status !== 200) throw new Error(`the lead's bucket did not take the bytes: ${status}`);
-    return content;
   }
 
   /** So many documents with the same bytes, many at a time. Gives the sequence of the last one. */
@@ -224,7 +211,7 @@ export class Drilled {
   async untilResolved(conflictId: string): Promise<void> {
     for (const name of this.online)
       await this.until(`the end of the conflict ${conflictId.slice(0, 8)} at ${name}`, async () => {
-        const open = await this.operator(name).openConflicts(this.registryId);
+        const open = await this.openConflicts(name);
         return open.some((each) => each.conflictId === conflictId) ? undefined : true;
       });
   }
@@ -244,15 +231,15 @@ export class Drilled {
 
 interface Clients {
   readonly applications: ReadonlyMap<MemberName, RegistryClient>;
-  readonly operators: ReadonlyMap<MemberName, Operator>;
+  readonly operators: ReadonlyMap<MemberName, RegistryClient>;
 }
 
 async function openClients({ members }: Site): Promise<Clients> {
   const applications = new Map<MemberName, RegistryClient>();
-  const operators = new Map<MemberName, Operator>();
-  for (const { name, certificateId, profile, operatorProfile } of members) {
+  const operators = new Map<MemberName, RegistryClient>();
+  for (const { name, profile, operatorProfile } of members) {
     applications.set(name, new RegistryClient(await readProfile(profile)));
-    operators.set(name, new Operator(await readProfile(operatorProfile), certificateId));
+    operators.set(name, new RegistryClient(await readProfile(operatorProfile)));
   }
   return { applications, operators };
 }

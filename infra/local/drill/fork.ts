@@ -3,7 +3,8 @@
  * The mirrors find it by comparing confirmations, and hold the proof. Resolved by a replay of the
  * branch that the others hold, or by closing the registry and going on in a successor.
  */
-import { acceptAtMirrors, decide, linkAt, setAsideAt, showNext } from './decided.ts';
+import type { RegistryId, Sequence } from '../../../shared/ledger/digest.ts';
+import { acceptAtMirrors, decide, setAsideAt, showNext } from './decided.ts';
 import { type Drilled, LEAD, VICTIM } from './drilled.ts';
 import { Forger, versionAgain } from './forger.ts';
 import { Storage } from './saboteur.ts';
@@ -37,7 +38,7 @@ export async function fork(drilled: Drilled, manner: string): Promise<ShownAlarm
 async function tellTwoStories(drilled: Drilled): Promise<number> {
   const { cluster } = drilled.site;
   const storage = new Storage(cluster, LEAD);
-  const head = await storage.store.head(drilled.registryId as never);
+  const head = await storage.store.head(drilled.registryId as RegistryId);
   storage.close();
   if (head === undefined) throw new Error('the lead has no head');
   await drilled.takeOffline(VICTIM);
@@ -62,19 +63,17 @@ async function tellTwoStories(drilled: Drilled): Promise<number> {
   return since;
 }
 
-async function replayOneBranch(drilled: Drilled, alarm: ShownAlarm): Promise<void> {
-  const [conflict] = await drilled.operator(LEAD).openConflicts(drilled.registryId);
-  const entries = (conflict?.digests ?? []).map((digest) => ({
-    sequence: alarm.sequence,
-    digest,
-  }));
-  const kept = await linkAt(drilled, alarm.sequence);
-  drilled.at(LEAD, `keeps entry ${kept.sequence} with ${kept.digest.slice(0, 8)}…`);
+/** The branch that the lead holds stays; both are named, so that the other may give way. */
+async function replayOneBranch(
+  drilled: Drilled,
+  { conflictId, sequence }: ShownAlarm,
+): Promise<void> {
+  const { said } = await drilled.operator(LEAD).conflict(drilled.registryId, conflictId);
   const resolution = await decide(drilled, {
     manner: 'replay',
-    entries: entries as never,
+    entries: said.digests.map((digest) => ({ sequence: sequence as Sequence, digest })),
     reason: 'die Fassung gilt, die zwei Spiegel bestätigt haben',
   });
   await acceptAtMirrors(drilled, resolution);
-  await setAsideAt(drilled, VICTIM, alarm.conflictId);
+  await setAsideAt(drilled, VICTIM, conflictId);
 }

@@ -2,8 +2,8 @@
  * The lead records what breaks the rules, with its own right signature: a version that skips. Its
  * mirrors refuse it, and the entry itself is the proof. Resolved by an alternative entry.
  */
-import type { Link } from '../../../shared/ledger/backlinks.ts';
-import { acceptAtMirrors, decide, linkAt, showNext } from './decided.ts';
+import type { RegistryId } from '../../../shared/ledger/digest.ts';
+import { acceptAtMirrors, decide, showNext } from './decided.ts';
 import { type Drilled, LEAD } from './drilled.ts';
 import { Forger, versionAgain } from './forger.ts';
 import { Storage } from './saboteur.ts';
@@ -34,7 +34,7 @@ export async function invalidTransaction(drilled: Drilled): Promise<ShownAlarm> 
 async function recordWhatBreaksTheRules(drilled: Drilled): Promise<number> {
   const storage = new Storage(drilled.site.cluster, LEAD);
   try {
-    const head = await storage.store.head(drilled.registryId as never);
+    const head = await storage.store.head(drilled.registryId as RegistryId);
     if (head === undefined) throw new Error('the lead has no head');
     const forger = new Forger(drilled.member(LEAD));
     const { write } = forger.forge(head, await versionAgain(drilled, PLAN, SKIPPED_TO));
@@ -51,37 +51,22 @@ async function recordWhatBreaksTheRules(drilled: Drilled): Promise<number> {
 /** Voids the entry; the next version takes its place, once all who have to have accepted. */
 export async function replace(
   drilled: Drilled,
-  alarm: ShownAlarm,
+  { conflictId, sequence, accused }: ShownAlarm,
   documentId: string,
 ): Promise<void> {
-  await showNext(drilled, alarm.conflictId);
-  const voided = await linkAt(drilled, alarm.sequence);
+  await showNext(drilled, conflictId);
   const resolution = await decide(drilled, {
     manner: 'replace',
-    entries: [voided],
+    entries: [sequence],
     reason: 'der Eintrag wird durch einen richtigen ersetzt',
   });
-  if (alarm.accused === drilled.id(LEAD)) await acceptAtMirrors(drilled, resolution);
-  await appendAlternative(drilled, documentId, voided);
-}
-
-async function appendAlternative(
-  drilled: Drilled,
-  documentId: string,
-  supersedes: Link,
-): Promise<void> {
-  const application = drilled.application(LEAD);
-  const newest = await application.unverified.document(drilled.registryId, documentId);
-  const version = newest.version + 1;
-  const { size, contentDigest } = await drilled.upload(`${documentId}, neu`);
-  const members = { documentId, version, mediaType: 'text/plain', size, contentDigest, supersedes };
-  const details = { name: documentId };
-  const [recorded] = await application.append(drilled.registryId, [
-    { type: 'upload-document', members, details },
-  ]);
+  if (accused === drilled.id(LEAD)) await acceptAtMirrors(drilled, resolution);
+  const voided = await drilled.application(LEAD).unverified.entry(drilled.registryId, sequence);
+  const supersedes = { sequence: voided.sequence, digest: voided.digest };
+  const recorded = await drilled.record(documentId, `${documentId}, neu`, supersedes);
   drilled.at(
     LEAD,
-    `entry ${recorded?.sequence}: ${documentId} version ${version} takes the place of entry ` +
-      `${supersedes.sequence}`,
+    `entry ${recorded.sequence}: ${documentId} version ${recorded.version} takes the place of ` +
+      `entry ${sequence}`,
   );
 }

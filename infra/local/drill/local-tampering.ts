@@ -81,7 +81,7 @@ async function expel(drilled: Drilled, { conflictId }: ShownAlarm): Promise<void
   const peers = drilled.site.members
     .filter(({ name }) => name !== VICTIM)
     .map(({ certificateId }) => certificateId);
-  const recorded = await drilled.operator(LEAD).client.reconfigurePeers(drilled.registryId, peers);
+  const recorded = await drilled.operator(LEAD).reconfigurePeers(drilled.registryId, peers);
   drilled.at(LEAD, `entry ${recorded.sequence} is the new peer list, without the contractor`);
   drilled.leave(VICTIM);
   await drilled.bringBack(THIRD);

@@ -6,6 +6,7 @@ import { operatorCommands } from '../../../cli/operator-commands.ts';
 import { RegistryError } from '../../../shared/client/problem.ts';
 import type { RecordedDocument } from '../../../shared/client/upload.ts';
 import type { ConflictKind } from '../../../shared/ledger/conflict.ts';
+import type { RegistryId } from '../../../shared/ledger/digest.ts';
 import { verifyConflictFile } from '../../../shared/ledger/verify-conflict-file.ts';
 import type { ConflictAlarm } from '../alarm.ts';
 import type { MemberName } from '../members.ts';
@@ -54,14 +55,16 @@ function isOf(name: MemberName): (alarm: ConflictAlarm) => boolean {
 }
 
 /** Nothing is recorded any more; what applications can still do goes on. */
-export async function showBlocked(drilled: Drilled): Promise<RegistryError> {
+export async function showBlocked(
+  drilled: Drilled,
+  documentId = 'BRIEF-0001',
+): Promise<RegistryError> {
   try {
-    await drilled.record('BRIEF-0001', 'Musterstadt, Schreiben 1');
+    await drilled.record(documentId, 'Musterstadt, ein Schreiben');
   } catch (error) {
     if (!(error instanceof RegistryError) || error.code !== 'REGISTRY_IN_CONFLICT') throw error;
     drilled.at(LEAD, `an append is answered ${error.status} ${error.code}`);
     drilled.at(LEAD, drilled.named(error.message));
-    drilled.at(LEAD, `look at ${error.members['address']}`);
     const held = await drilled.application(LEAD).entry(drilled.registryId, 2);
     drilled.at(LEAD, `reading goes on: entry ${held.receipt.sequence} has its receipt`);
     return error;
@@ -77,14 +80,14 @@ export async function showProof(
   const { narrator, directory } = drilled.site;
   const { registryId } = drilled;
   const name = instance as MemberName;
-  const operator = drilled.operator(name);
-  const bytes = await operator.evidence(registryId, conflictId);
+  const bytes = await drilled.operator(name).evidence(registryId, conflictId);
   mkdirSync(directory, { recursive: true });
   const file = join(directory, `${kind}-${conflictId.slice(0, 8)}.json`);
   writeFileSync(file, bytes);
   drilled.at(name, `exports the conflict: ${file}, ${size(bytes.length)}`);
-  const { clusterCaPem } = operator;
-  const verified = verifyConflictFile(bytes, { registryId: registryId as never, clusterCaPem });
+  const { clusterCa: clusterCaPem } = drilled.member(name).instance.settings;
+  const trust = { registryId: registryId as RegistryId, clusterCaPem };
+  const verified = verifyConflictFile(bytes, trust);
   if (verified.outcome === 'refused')
     throw new Error(`the conflict file is refused: ${verified.code}: ${verified.detail}`);
   const guilty = verified.guilty === undefined ? 'nobody' : drilled.nameOf(verified.guilty);
@@ -95,25 +98,33 @@ export async function showProof(
 
 /** No conflict is open any more at anybody who is online. */
 export async function untilNoConflict(drilled: Drilled): Promise<void> {
-  const { registryId } = drilled;
   for (const name of drilled.online)
     await drilled.until(`no open conflict at ${name}`, async () => {
-      const open = await drilled.operator(name).openConflicts(registryId);
+      const open = await drilled.openConflicts(name);
       return open.length === 0 ? true : undefined;
     });
 }
 
 /** Everybody goes on: an append works, all confirm it, and every ledger verifies as it is stored. */
 export async function showRecovery(drilled: Drilled): Promise<RecordedDocument> {
+  const recorded = await showAppend(drilled);
+  await showSound(drilled);
+  return recorded;
+}
+
+/** Once no conflict is open any more, an append works again, and all confirm it. */
+export async function showAppend(
+  drilled: Drilled,
+  documentId = 'BRIEF-0002',
+): Promise<RecordedDocument> {
   const { narrator } = drilled.site;
   await narrator.during('waiting for the end of the conflict', () => untilNoConflict(drilled));
   const started = performance.now();
-  const recorded = await drilled.record('BRIEF-0002', 'Musterstadt, Schreiben 2');
+  const recorded = await drilled.record(documentId, 'Musterstadt, ein Schreiben danach');
   drilled.at(LEAD, `an append works again: entry ${recorded.sequence}`);
   await narrator.during('waiting for confirmations', () => drilled.untilFinal(recorded.sequence));
   const took = duration(performance.now() - started);
   narrator.at('every instance', `gives a receipt with all confirmations: final after ${took}`);
-  await showSound(drilled);
   return recorded;
 }
 

@@ -9,12 +9,12 @@ const SUCCESSOR = 'architect';
 export async function succeed(drilled: Drilled): Promise<string> {
   const { registryId } = drilled;
   for (const name of drilled.online) {
-    await drilled.operator(name).closeRegistry(registryId);
-    const { head } = await drilled.application(name).unverified.registry(registryId);
-    drilled.at(name, `its operator closes the registry at entry ${head.sequence}`);
+    const { said } = await drilled.operator(name).closeRegistry(registryId);
+    const last = `${said.sequence} (${said.digest.slice(0, 8)}…)`;
+    drilled.at(name, `its operator closes the registry, with entry ${last} as the last one`);
   }
   await expectClosed(drilled);
-  drilled.step('A successor goes on where the last common entry stands.');
+  drilled.step('A successor goes on from the entry with which most of them have closed.');
   const { head } = await drilled.application(SUCCESSOR).unverified.registry(registryId);
   const { sequence, digest } = head;
   const others = memberNames.filter((name) => name !== SUCCESSOR);
@@ -29,7 +29,7 @@ export async function succeed(drilled: Drilled): Promise<string> {
   const successor = String(Object(created).registryId);
   drilled.at(
     SUCCESSOR,
-    `leads the successor ${successor}, which names entry ${sequence} of the old`,
+    `leads the successor ${successor}, whose predecessor is that entry ${sequence}`,
   );
   for (const name of drilled.online)
     await drilled.application(name).waitUntilConfirmed(successor, 1);
