@@ -109,8 +109,8 @@ async function branches(
 ): Promise<Link[]> {
   const { conflicts } = await readConflicts(lead, registryId, options);
   return conflicts
-    .filter(({ conflictId, kind }) => kind === 'fork' && named.includes(conflictId))
-    .flatMap(({ sequence, digests }) => digests.map((digest) => ({ sequence, digest })));
+    .filter(({ conflictId, said }) => said.kind === 'fork' && named.includes(conflictId))
+    .flatMap(({ said: { sequence, digests } }) => digests.map((digest) => ({ sequence, digest })));
 }
 
 /** The entry as it is in the lead's ledger. */

@@ -104,7 +104,8 @@ function replaying({ isOwnWrong, setAside, summary }: Standpoint, through: numbe
       'An operator of this instance sets its own copy aside from entry ' +
       `${setAside.from} on (copy ${setAside.copy}); then the lead delivers again.`
     );
-  const waits = `it closes as soon as whoever reported it has confirmed entry ${through}.`;
+  const who = summary.kind === 'fork' ? 'every mirror' : 'whoever reported it';
+  const waits = `it closes as soon as ${who} has confirmed entry ${through}.`;
   if (setAside?.allowed === true && summary.kind === 'fork')
     return (
       'Nothing, if this copy is the branch that stays; otherwise an operator of this instance sets ' +

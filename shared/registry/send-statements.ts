@@ -51,7 +51,7 @@ function refusedAt(
   logged: readonly LoggedStatement[],
   answer: PeerAnswer,
 ): { readonly index: number; readonly reason: string } | undefined {
-  if (answer.outcome === 'unreachable' || answer.status !== 400) return undefined;
+  if (answer.outcome === 'unreachable' || answer.status === 429) return undefined;
   const problem = readMessage(schemas.refusedStatement, answer.body);
   if (problem.outcome === 'refused') return undefined;
   const { taken, code, detail } = problem.value;

@@ -308,7 +308,7 @@ describe('what has to happen next', () => {
     [
       'a replay',
       { inForce: resolution('replay'), setAside: { allowed: false } },
-      /^Nothing: it closes as soon as whoever reported it has confirmed entry 9\.$/,
+      /^Nothing: it closes as soon as every mirror has confirmed entry 9\.$/,
     ],
     [
       'a replay on one branch of a fork',
