@@ -226,8 +226,10 @@ export class ResolutionsOfLedger {
   /** Whether the entries that the resolution is about are those of this ledger. */
   #flawOfPlaces({ digest, statement }: DecidedResolution, entry: Entry): Refused | undefined {
     const { through, entries, manner } = statement;
-    // The resolution of a fork names entries of both chains.
-    const links = manner === 'replace' ? [through, ...entries] : [through];
+    // The resolution of a fork names entries of both chains; what a take-back was decided at may be
+    // the very entry that was damaged, and that nobody has.
+    const decidedAt = manner === 'take-back' ? [] : [through];
+    const links = manner === 'replace' ? [through, ...entries] : decidedAt;
     const other = links.find((link) => this.#placeOf(link) === undefined);
     if (other === undefined) return undefined;
     return refuse(

@@ -1,11 +1,15 @@
-import type { Digest, RegistryId } from '../ledger/digest.ts';
+import { leadOf } from '../ledger/chain.ts';
+import type { ConflictStatement } from '../ledger/conflict.ts';
+import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
+import type { Refused } from '../ledger/errors.ts';
 import { type ConcludePorts, isConcluded } from './conclude.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
 import type { KnownResolution } from './kept-statements.ts';
 import type { Delivery } from './messages.ts';
 import type { Head } from './ports.ts';
+import { type ReceiveConflictPorts, receiveConflict } from './receive-conflict.ts';
 import { receiveResolution } from './receive-decision.ts';
-import { readStanding } from './standing.ts';
+import { isOfLead, readStanding } from './standing.ts';
 import { namedBy } from './store-commits.ts';
 
 /** What a mirror does not take while conflicts are open, or for ever: protocol section 7. */
@@ -55,6 +59,36 @@ export async function barredByResolution(
     if (!named.includes(digest)) return barred;
     const carried = resolution.manner === 'expel' || resolution.manner === 'replace';
     if (!carried && !(await isConcluded(ports, head, conflict))) return barred;
+  }
+  return undefined;
+}
+
+interface Bringing {
+  readonly registryId: RegistryId;
+  readonly caller: CertificateId;
+  readonly delivery: Delivery;
+}
+
+/**
+ * A conflict that accuses the lead and comes along with its resolution is opened here first, like
+ * one that its finder reports: who was a peer then has to accept, or the lead would acquit itself.
+ */
+export async function openBrought(
+  ports: ReceiveConflictPorts,
+  { registryId, caller, delivery }: Bringing,
+  reports: readonly ConflictStatement[],
+): Promise<Refused | { readonly outcome: 'busy' } | undefined> {
+  const head = await ports.store.head(registryId);
+  const self = ports.signer.knownIds;
+  if (reports.length === 0 || !head?.configuration.peers.some((id) => self.includes(id)))
+    return undefined;
+  for (const [index, { accused, kind }] of reports.entries()) {
+    const accuses = accused === leadOf(head.configuration) || isOfLead(kind);
+    const compact = delivery.conflicts?.[index];
+    if (!accuses || compact === undefined) continue;
+    const taken = await receiveConflict(ports, registryId, caller, compact);
+    if (typeof taken === 'string') continue;
+    return taken.outcome === 'refused' ? taken : { outcome: 'busy' };
   }
   return undefined;
 }

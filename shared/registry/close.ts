@@ -39,7 +39,7 @@ export async function close(ports: ResolvePorts, registryId: RegistryId): Promis
       const held = (await store.kept(registryId)).find((each) => each.digest === kept.digest);
       return { outcome: 'held', kept: held ?? kept };
     }
-    const { resolution: _resolution, ...rest } = head;
+    const { resolution: _resolution, filling: _filling, ...rest } = head;
     const next = {
       ...rest,
       conflictsVersion: head.conflictsVersion + 1,

@@ -5,6 +5,7 @@ import { type Digest, digestOf, type RegistryId, type Sequence } from '../ledger
 import { linkTo, type ReadEntry } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
+import type { Resolution } from '../ledger/resolution.ts';
 import {
   rule,
   type StateChange,
@@ -183,15 +184,15 @@ export class CommitPlan {
     if (head.openConflicts.length === 0)
       return this.#staged.length > 0
         ? undefined
-        : checkCarried(this.#carrying, head.decided ?? [], { peers, transactions });
+        : checkCarried(this.#carrying, this.#toBeNamed().named, { peers, transactions });
+    // What carries it out ends its commit: what waits behind it is looked at afterwards.
+    if (this.#staged.length > 0) return undefined;
     const inConflict = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
     const { outcome, open } = await readStanding(this.#ports, head);
-    const named = head.decided ?? [];
+    const { named } = this.#toBeNamed();
     const carried = carriedBy(this.#carrying, named).map(({ digest }) => digest);
     if (outcome !== 'resolving') return inConflict;
     if (!open.every(({ resolution }) => isCarriedByEntry(resolution, carried))) return inConflict;
-    // It ends its commit: what comes after it is appended once the conflict is closed.
-    if (this.#staged.length > 0) return inConflict;
     return checkCarried(this.#carrying, named, { peers, transactions });
   }
 
@@ -201,8 +202,8 @@ export class CommitPlan {
     const staged: StagedEntry[] = [];
     let chain = this.#chain;
     let view = this.#view;
-    let ended = false;
     const { named, replaceable } = this.#toBeNamed();
+    let ended = false;
     for (const [index, { read: transaction, details }] of proposals.entries()) {
       if (ended)
         return refuse(
@@ -221,12 +222,17 @@ export class CommitPlan {
     }
     if (this.#staged.length + staged.length > limits.commitEntriesMax)
       return refuse('TOO_LARGE', `at most ${limits.commitEntriesMax} transactions a request`);
-    return { outcome: 'planned', staged, chain, view, ended };
+    const carries = carriedBy(this.#carrying, named).some(({ statement }) => takesEntry(statement));
+    return { outcome: 'planned', staged, chain, view, ended: ended || carries };
   }
 
   /** The resolutions that the next entry names: the first of the commit, all of them. */
   #toBeNamed(): { readonly named: readonly Digest[]; readonly replaceable: readonly Link[] } {
-    const named = this.#staged.length === 0 ? (this.#read.head?.decided ?? []) : [];
+    const own = (digest: Digest) => {
+      const signer = this.#carrying.resolutions.get(digest)?.signer;
+      return signer !== undefined && this.#ports.signer.knownIds.includes(signer);
+    };
+    const named = this.#staged.length === 0 ? (this.#read.head?.decided ?? []).filter(own) : [];
     const carried = carriedBy(this.#carrying, named);
     return { named, replaceable: carried.flatMap(({ statement }) => replacedBy(statement)) };
   }
@@ -293,7 +299,10 @@ function isCarriedByEntry(
   carried: readonly Digest[],
 ): boolean {
   if (resolution === undefined || !carried.includes(resolution.digest)) return false;
-  const { manner } = resolution.resolution;
+  return takesEntry(resolution.resolution);
+}
+
+function takesEntry({ manner }: Resolution): boolean {
   return manner === 'expel' || manner === 'replace';
 }
 

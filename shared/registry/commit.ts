@@ -58,6 +58,7 @@ export function commitWrite(
     tableId: context.tableId,
     ...conflictsAfter(context, staged),
     ...(before?.filling === undefined ? {} : { filling: before.filling }),
+    ...(before?.closed === undefined ? {} : { closed: before.closed }),
     ...(before?.contents === undefined ? {} : { contents: before.contents }),
     duties,
     everPeers,

@@ -93,6 +93,7 @@ async function isTakenBack({ store, signer }: ConcludePorts, head: Head): Promis
   if (head.filling !== undefined) return false;
   if (!signer.knownIds.includes(leadOf(head.configuration))) return true;
   const progress = await store.progress(head.registryId);
+  if ((progress?.copy ?? 1) !== head.copy) return false;
   return (progress?.verifiedThrough ?? 0) >= head.sequence;
 }
 
@@ -146,5 +147,9 @@ async function hasReplayed(
   const copy = signer.knownIds.includes(mirror) ? head.copy : copyAtLeast;
   if (copy < copyAtLeast) return false;
   const found = await store.confirmations(registryId, mirror, through.sequence, limits.pageMax);
-  return found.some((confirmation) => confirmation.copy >= copy);
+  const counted = found.filter((confirmation) => confirmation.copy >= copy);
+  const places = [...new Set(counted.map(({ sequence }) => sequence as number))];
+  // One of another branch, from before this copy began, says nothing about this one.
+  const stored = await store.entriesAt(registryId, head.copy, places);
+  return counted.some((confirmation) => stored.some((entry) => sameLink(entry, confirmation)));
 }

@@ -60,7 +60,7 @@ export async function confirm(
 ): Promise<ConfirmOutcome> {
   const head = await ports.store.head(registryId);
   if (head === undefined) return { outcome: 'nothing' };
-  const progress = (await ports.store.progress(registryId)) ?? newProgress(registryId);
+  const progress = progressIn(head, await ports.store.progress(registryId));
   if (await isOwnCopyDisputed(ports, head)) return waitForSetAside(ports, progress);
   // An old poke does not ask again before the time has come.
   const fetch = bounds.fetch && !isParked(progress, ports.clock.now());
@@ -106,8 +106,13 @@ async function confirmHead(
   return signConfirmation(ports, head, confirmable);
 }
 
-function newProgress(registryId: RegistryId): Progress {
-  return { registryId, verifiedThrough: 0, confirmedThrough: 0, failures: 0 };
+/** How far this copy was re-read: what is known of another one says nothing. */
+export function progressIn(
+  { registryId, copy }: Pick<Head, 'registryId' | 'copy'>,
+  stored: Progress | undefined,
+): Progress {
+  if (stored !== undefined && (stored.copy ?? 1) === copy) return stored;
+  return { registryId, copy, verifiedThrough: 0, confirmedThrough: 0, failures: 0 };
 }
 
 /** A checkpointed entry up to which all is verified. */
@@ -336,7 +341,7 @@ async function noteProgress(
   { verifiedThrough, confirmable, missing }: Walk,
   signed: boolean,
 ): Promise<void> {
-  const { registryId } = progress;
+  const { registryId, copy = 1 } = progress;
   const confirmedThrough =
     (signed ? confirmable?.sequence : undefined) ?? progress.confirmedThrough;
   const failed = missing !== undefined && missing.reason !== NOT_FETCHED;
@@ -344,7 +349,7 @@ async function noteProgress(
     // Without having tried, a failed fetch stays as it was noted, with its next attempt.
     const same = verifiedThrough === progress.verifiedThrough;
     if (same && (missing !== undefined || progress.failures === 0)) return;
-    await store.putProgress({ registryId, verifiedThrough, confirmedThrough, failures: 0 });
+    await store.putProgress({ registryId, copy, verifiedThrough, confirmedThrough, failures: 0 });
     return;
   }
   const failures = progress.failures + 1;
@@ -353,6 +358,7 @@ async function noteProgress(
   const same = verifiedThrough === progress.verifiedThrough ? progress.missingSince : undefined;
   await store.putProgress({
     missingSince: same ?? new Date(clock.now()).toISOString(),
+    copy,
     registryId,
     verifiedThrough,
     confirmedThrough,

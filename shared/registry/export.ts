@@ -145,13 +145,11 @@ export class ConfirmationsInOrder {
 
   /** What its signer has set aside since is evidence; in its place stands what was confirmed anew. */
   async #counted(first: Confirmation, { digest }: StoredEntry): Promise<Confirmation | undefined> {
-    const { signer, sequence, copy } = first;
+    const { signer, sequence } = first;
     if (first.digest === digest) return first;
+    // Where nothing was set aside by anybody, it was put there by somebody else.
     const setAsides = await allSetAsides(this.#store, this.#registryId);
-    const aside = setAsides.some(
-      (each) => each.signer === signer && each.copy > copy && each.from <= sequence,
-    );
-    if (!aside) return first;
+    if (!setAsides.some((each) => each.from <= sequence)) return first;
     const count = limits.pageMax;
     const all = await this.#store.confirmations(this.#registryId, signer, sequence, count);
     return all.find((each) => each.sequence === sequence && each.digest === digest);

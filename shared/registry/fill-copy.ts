@@ -3,9 +3,10 @@ import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { limits } from '../ledger/limits.ts';
 import { askEntries, judgeCommits } from './ask-afresh.ts';
 import { askHead } from './ask-head.ts';
+import { type Brought, keepNamed, NOTHING_BROUGHT, readBrought } from './brought-decisions.ts';
 import { readCarrying } from './carrying.ts';
 import { conclude } from './conclude.ts';
-import { nextAttempt, REASON_CHARACTERS_MAX } from './confirm.ts';
+import { nextAttempt, progressIn, REASON_CHARACTERS_MAX } from './confirm.ts';
 import { type JudgedCommit, judgeCommit } from './judge-delivery.ts';
 import { allResolutions } from './kept-statements.ts';
 import { type KnowPeerPorts, knowPeer } from './know-peer.ts';
@@ -14,7 +15,7 @@ import { isAboutStored } from './new-copy.ts';
 import type { Alarms, Clock, Head, Random } from './ports.ts';
 import { tried } from './resolve.ts';
 import { resolutionsInForce } from './standing.ts';
-import { checkCommits, commitsOfOneWrite, readOwnSide } from './store-commits.ts';
+import { checkCommits, commitsOfOneWrite, namedBy, readOwnSide } from './store-commits.ts';
 
 /**
  * Filling a new copy, protocol section 7: from the older copy as far as that is sound, then, at a
@@ -49,16 +50,17 @@ export async function fillCopy(ports: FillPorts, registryId: RegistryId): Promis
   const endMs = ports.clock.now() + TURN_MS_MAX;
   for (let write = 0; write < WRITES_MAX && ports.clock.now() <= endMs; write += 1) {
     const head = await ports.store.head(registryId);
-    if (head?.filling === undefined) return { outcome: 'nothing' };
+    if (head === undefined || !isFilling(head)) return { outcome: 'nothing' };
     if (await takeFromOld(ports, head)) continue;
     if (!ports.signer.knownIds.includes(leadOf(head.configuration))) return end(ports, head);
     const asked = await takeFromPeers(ports, head);
-    if (asked.outcome === 'taken') continue;
-    const without = await notToBeWaitedFor(ports, head, asked.silent);
-    if (without.length > 0) return wait(ports, head, without);
-    return end(ports, head);
+    if (asked.outcome === 'nothing') return endOrWait(ports, head, asked.silent);
   }
   return { outcome: 'more' };
+}
+
+function isFilling({ filling, closed }: Head): boolean {
+  return filling !== undefined && closed !== true;
 }
 
 /** Whether the next commits were taken over from the older copy. */
@@ -112,8 +114,11 @@ async function takeFromPeer(
   const delivery = await askEntries(ports.transport, head.registryId, peer, head.sequence + 1);
   const judged = delivery === undefined ? undefined : judgeCommits(delivery);
   const commits = judged?.outcome === 'judged' ? judged.commits : [];
+  const now = new Date(ports.clock.now()).toISOString();
+  const along = await readBrought(ports.store, head.registryId, delivery ?? {}, now);
+  const brought = along.outcome === 'brought' ? along : NOTHING_BROUGHT;
   // One that has more and does not give it is waited for like one that does not answer.
-  return (await store(ports, head, commits)) ? 'taken' : 'silent';
+  return (await store(ports, head, commits, brought)) ? 'taken' : 'silent';
 }
 
 /** The leading commits, in one write; false: not one of them fits. */
@@ -121,13 +126,14 @@ async function store(
   ports: FillPorts,
   head: Head,
   judged: readonly JudgedCommit[],
+  brought: Brought = NOTHING_BROUGHT,
 ): Promise<boolean> {
   const commits = judged.filter(({ first }) => first > head.sequence);
   if (commits[0]?.first !== head.sequence + 1) return false;
   const { registryId } = head;
   const known = await allResolutions(ports.store, registryId);
-  const digests = known.map(({ digest }) => digest);
-  const carrying = await readCarrying(ports.store, head, digests);
+  const digests = [...known.map(({ digest }) => digest), ...brought.resolutions.keys()];
+  const carrying = await readCarrying(ports.store, head, digests, brought);
   const group = commitsOfOneWrite(commits);
   for (const some of group.length === 1 ? [group] : [group, group.slice(0, 1)]) {
     const read = await readOwnSide(ports.store, registryId, some, carrying);
@@ -136,6 +142,7 @@ async function store(
     const own = { registryId, read, self: ports.signer.knownIds, tableId, carrying };
     const check = checkCommits(own, some);
     if (check.outcome !== 'fits') continue;
+    await keepNamed(ports.store, registryId, some.flatMap(namedBy), brought);
     // Whatever came of it: the next look at the head tells.
     await tried(() => ports.store.commit(check.write));
     return true;
@@ -156,17 +163,27 @@ async function notToBeWaitedFor(
   );
 }
 
+async function endOrWait(
+  ports: FillPorts,
+  head: Head,
+  silent: readonly CertificateId[],
+): Promise<FillOutcome> {
+  const without = await notToBeWaitedFor(ports, head, silent);
+  return without.length > 0 ? wait(ports, head, without) : end(ports, head);
+}
+
 /** Asked again after a while, and whenever the operator decides anew. */
 async function wait(
   { store: ledger, clock }: FillPorts,
-  { registryId }: Head,
+  { registryId, copy }: Head,
   without: readonly CertificateId[],
 ): Promise<FillOutcome> {
-  const progress = await ledger.progress(registryId);
-  const { verifiedThrough = 0, confirmedThrough = 0 } = progress ?? {};
-  const failures = (progress?.failures ?? 0) + 1;
+  const progress = progressIn({ registryId, copy }, await ledger.progress(registryId));
+  const { verifiedThrough, confirmedThrough } = progress;
+  const failures = progress.failures + 1;
   await ledger.putProgress({
     registryId,
+    copy,
     verifiedThrough,
     confirmedThrough,
     failures,

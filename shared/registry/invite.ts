@@ -67,7 +67,11 @@ export async function receiveInvitation(
   const { registryId } = invitation;
   const acceptedAt = new Date(ports.clock.now()).toISOString();
   const ever = [...everPeers];
-  await ports.store.putInvitation({ registryId, peers, everPeers: ever, acceptedAt });
+  const through = proved.lists.at(-1)?.sequence ?? 0;
+  const known = await ports.store.invitation(registryId);
+  // An older one, whoever brings it, takes the place of none.
+  if ((known?.through ?? 0) <= through)
+    await ports.store.putInvitation({ registryId, peers, everPeers: ever, through, acceptedAt });
   return { outcome: 'accepted', lead };
 }
 

@@ -60,18 +60,12 @@ export async function beginCopy(
     everPeers: [...new Set([...head.everPeers, ...write.head.everPeers])],
     decided: [...(head.decided ?? []), ...(resolution === undefined ? [] : [resolution])],
     ...(inForce === undefined ? {} : { resolution: inForce }),
-    filling: { copy: head.copy, through },
+    // One that was never filled holds nothing that the one before it does not.
+    filling: { copy: head.filling?.copy ?? head.copy, through },
     ...(head.contents === undefined ? {} : { contents: head.contents }),
   };
   const { outcome } = await ports.store.commit({ ...write, expected: head, head: next, kept });
   if (outcome !== 'stored') return { outcome: 'lost-race' };
-  const { registryId } = head;
-  await ports.store.putProgress({
-    registryId,
-    verifiedThrough: 0,
-    confirmedThrough: 0,
-    failures: 0,
-  });
   return { outcome: 'begun', copy };
 }
 

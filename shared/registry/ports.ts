@@ -115,14 +115,12 @@ export interface Cursor {
   readonly deliveredThrough?: number;
   /** Statements of the own log through this index were taken by the peer; 0 at first. */
   readonly statementsThrough: number;
-  /** Consecutive failed attempts; 0 after a success. */
   readonly failures: number;
-  /** Not before this instant (ISO 8601); absent when nothing failed. */
+  /** ISO 8601; absent when nothing failed. */
   readonly nextAttemptAt?: string;
-  /** Why the last attempt failed, for the operator. */
   readonly lastError?: string;
   readonly lastFailure?: DeliveryFailure;
-  /** Where the own log stood when it failed: what was said since does not wait. */
+  /** Where the own log stood then: what was said since does not wait. */
   readonly failedAtLog?: number;
 }
 
@@ -132,6 +130,7 @@ export type DeliveryFailure = 'unreachable' | 'in-conflict' | 'other';
 /** How far this instance has re-read its own copy. */
 export interface Progress {
   readonly registryId: RegistryId;
+  readonly copy?: number;
   /** Every entry and every byte through this sequence was re-read, re-digested and compared. */
   readonly verifiedThrough: number;
   /** The newest own confirmation. 0 before the first. */
@@ -272,6 +271,7 @@ export interface AcceptedInvitation {
   readonly peers: readonly CertificateId[];
   /** Of every list up to there. */
   readonly everPeers: readonly CertificateId[];
+  readonly through?: number;
   readonly acceptedAt: string;
 }
 

@@ -70,11 +70,14 @@ export async function receiveConflict(
   // A bare word blocks only as long as its signer is a peer: a former one proves something or not.
   if (!PROVABLE.has(said.kind) && !head.configuration.peers.includes(said.signer))
     return refuse('SIGNER_NO_PEER', `${said.signer} is no peer any more, and proves nothing`);
-  const evidence = await evidenceOf(ports, head, said, caller);
-  if (evidence === undefined) return { outcome: 'ahead', head: head.sequence };
-  if ('code' in evidence) return evidence;
-  const unproved = await recheck(ports, head, said, evidence);
+  const bytes = await evidenceOf(ports, head, said, caller);
+  if (bytes === undefined) return { outcome: 'ahead', head: head.sequence };
+  const evidence = readEvidence(bytes);
+  if (evidence.outcome === 'refused') return evidence;
+  const unproved = await recheck(ports, head, said, evidence.evidence);
   if (unproved !== undefined) return contested(ports, head, read, unproved);
+  // Only what reproduces is kept: anybody could fill the bucket otherwise.
+  await ports.blobs.putEvidence(said.evidence[0] as Digest, bytes);
   return openLikewise(ports, head, read);
 }
 
@@ -86,7 +89,10 @@ async function signerFlaw(
 ): Promise<Exclude<ReceivedConflict, 'held' | 'new'> | undefined> {
   const ahead = sequence > head.sequence;
   const commit = ahead ? [] : await commitHolding(store, head, sequence);
-  const peers = ahead ? new Set(head.configuration.peers) : await peersAround(store, head, commit);
+  const then = ahead ? [] : await peersAround(store, head, commit);
+  // A bare word is about the signer's own copy, also of entries from before it was a peer.
+  const now = ahead || !PROVABLE.has(kind) ? head.configuration.peers : [];
+  const peers = new Set([...then, ...now]);
   const wait = { outcome: 'ahead', head: head.sequence } as const;
   if (!peers.has(signer)) {
     if (ahead) return wait;
@@ -125,13 +131,12 @@ async function attach(
       'STATEMENT_REPEATED',
       `${said.signer} has reported the conflict ${conflictId} ${REPORTS_MAX} times`,
     );
+  // A peer that meets it again after it was resolved has to show it again. The two branches of a
+  // fork meet wherever an old confirmation comes late: that is decided.
+  const present = head.configuration.peers.includes(said.signer);
+  if (resolvedAt !== undefined && said.kind !== 'fork' && present && said.detectedAt > resolvedAt)
+    return undefined;
   const recordedAt = new Date(clock.now()).toISOString();
-  // The two branches of a fork meet wherever an old confirmation comes late: that is decided.
-  if (resolvedAt !== undefined && said.kind !== 'fork' && said.detectedAt > resolvedAt) {
-    const again = { registryId, conflictId, statement: compact, recordedAt };
-    await reopen({ store, alarms }, again, 'received', `reported by ${said.signer}`);
-    return 'new';
-  }
   await store.keep(
     registryId,
     { ...keptStatement('report', compact, { recordedAt }), digest },
@@ -172,24 +177,22 @@ async function resolvedSince(
     .at(-1);
 }
 
-/** The evidence, kept here by its digest. Undefined: nobody who should have it answers now. */
+/** The bytes of the evidence. Undefined: nobody who should have it answers now. */
 async function evidenceOf(
   { blobs, transport, signer }: ReceiveConflictPorts,
   { registryId }: Head,
   said: ConflictStatement,
   caller: CertificateId,
-): Promise<Evidence | Refused | undefined> {
+): Promise<Uint8Array | undefined> {
   const [digest] = said.evidence;
-  if (digest === undefined) return refuse('EVIDENCE_MALFORMED', 'names no evidence');
+  // A statement that names none is refused like one whose evidence is empty.
+  if (digest === undefined) return new Uint8Array();
   const held = await blobs.evidence(digest);
-  if (held !== undefined) return evidenceIn(held);
+  if (held !== undefined) return held;
   const peers = [...new Set([caller, said.signer])].filter((id) => !signer.knownIds.includes(id));
   for (const peer of peers) {
     const bytes = await askEvidence(transport, registryId, [peer, digest]);
-    const read = bytes === undefined ? undefined : evidenceIn(bytes);
-    if (bytes === undefined || read === undefined) continue;
-    if (!('code' in read)) await blobs.putEvidence(digest, bytes);
-    return read;
+    if (bytes !== undefined) return bytes;
   }
   return undefined;
 }
@@ -205,11 +208,6 @@ async function askEvidence(
   if (answer.outcome === 'unreachable' || answer.status !== 200) return undefined;
   if (answer.body.length > limits.evidenceBytesMax) return undefined;
   return digestOf(answer.body) === digest ? answer.body : undefined;
-}
-
-function evidenceIn(bytes: Uint8Array): Evidence | Refused {
-  const read = readEvidence(bytes);
-  return read.outcome === 'refused' ? read : read.evidence;
 }
 
 /** Why it does not reproduce; undefined: it does. */
@@ -305,8 +303,13 @@ async function openLikewise(
     statement: compact,
     recordedAt,
   };
-  const opened = await open(ports, conflict, 'received', `reported by ${said.signer}`);
-  return opened === 'opened' ? 'new' : 'held';
+  const detail = `reported by ${said.signer}`;
+  const opened = await open(ports, conflict, 'received', detail);
+  if (opened === 'held' && !head.openConflicts.includes(conflict.conflictId))
+    await reopen(ports, conflict, 'received', detail);
+  // Its finder may not reach everybody, not knowing of them: who has rechecked it passes it on.
+  await ports.store.keep(registryId, keptStatement('report', compact, { recordedAt }), 'own');
+  return 'new';
 }
 
 async function keepClaim(

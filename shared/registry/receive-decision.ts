@@ -2,7 +2,7 @@ import { leadOf } from '../ledger/chain.ts';
 import { readCountersigned } from '../ledger/countersigned.ts';
 import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
-import { type Compact, readStatement } from '../ledger/jws.ts';
+import { type Compact, payloadOf, readStatement, type Statement } from '../ledger/jws.ts';
 import {
   acceptanceSchema,
   closingSchema,
@@ -89,8 +89,9 @@ async function flawOfReceived(
   head: Head,
   resolution: Resolution,
 ): Promise<Exclude<ReceivedDecision, 'held' | 'new'> | undefined> {
-  if (!(await isLeadHere(store, head, resolution.signer))) {
-    const lead = leadOf(head.configuration);
+  const lead = leadOf(head.configuration);
+  // Whoever leads has its own decisions: nobody decides in its place.
+  if (signer.knownIds.includes(lead) || !(await isLeadHere(store, head, resolution.signer))) {
     // The lead may have changed in what is still to come; whoever leads itself lacks nothing.
     const behind = resolution.through.sequence > head.sequence && !signer.knownIds.includes(lead);
     if (behind) return { outcome: 'ahead', head: head.sequence };
@@ -111,7 +112,9 @@ export async function isLeadHere(
 ): Promise<boolean> {
   if (leadOf(head.configuration) === signer) return true;
   const invitation = await store.invitation(head.registryId);
-  return invitation !== undefined && leadOf(invitation) === signer;
+  // One that ends before the own copy does says nothing about who leads now.
+  const later = (invitation?.through ?? 0) > head.configuration.sequence;
+  return invitation !== undefined && later && leadOf(invitation) === signer;
 }
 
 /** An acceptance, a set-aside or a closing of another instance: kept for all to see. */
@@ -131,6 +134,11 @@ export async function receiveOther(
     return refuse('SIGNER_NO_PEER', `${read.signer} never was a peer of this registry`);
   if (!(await refersToKnown(store, registryId, read)))
     return { outcome: 'ahead', head: head.sequence };
+  if (await isFlooding(store, registryId, kind, read.signer))
+    return refuse(
+      'STATEMENT_REPEATED',
+      `${read.signer} has sent ${SIGNER_MAX} statements of a kind`,
+    );
   const recordedAt = new Date(clock.now()).toISOString();
   const kept = keptStatement(kind, signed.statement as Compact, {
     recordedAt,
@@ -140,6 +148,21 @@ export async function receiveOther(
   if (kind === 'set-aside' && outcome === 'kept') await askAnew(store, registryId, read.signer);
   await conclude(ports, registryId);
   return outcome === 'kept' ? 'new' : 'held';
+}
+
+/** Statements of one kind that are kept of one signer: people make few of them. */
+const SIGNER_MAX = 256;
+
+async function isFlooding(
+  store: LedgerStore,
+  registryId: RegistryId,
+  kind: KeptKind,
+  signer: CertificateId,
+): Promise<boolean> {
+  const kept = (await store.kept(registryId)).filter((each) => each.kind === kind);
+  if (kept.length < SIGNER_MAX) return false;
+  const own = kept.filter(({ statement }) => (payloadOf(statement) as Statement).signer === signer);
+  return own.length >= SIGNER_MAX;
 }
 
 /** A peer that has begun a new copy holds less than was brought to it: it is asked for its head. */

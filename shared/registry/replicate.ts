@@ -2,7 +2,7 @@ import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/dige
 import { readEntry } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { askAfresh, judgeCommits } from './ask-afresh.ts';
-import { barredByResolution, barredFromNext } from './barred-delivery.ts';
+import { barredByResolution, barredFromNext, openBrought } from './barred-delivery.ts';
 import {
   type Brought,
   carryingWith,
@@ -95,6 +95,9 @@ async function receiveJudged(
   const brought = await readBrought(ports.store, registryId, delivery, now);
   if (brought.outcome === 'refused') return malformed(ports, registryId, caller, brought);
   const arrival = { ...given, brought };
+  const accusing = await openBrought(ports, given, brought.reports);
+  if (accusing?.outcome === 'refused') return malformed(ports, registryId, caller, accusing);
+  if (accusing !== undefined) return accusing;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     if (attempt > 0)
       await ports.clock.wait(Math.floor(ports.random.fraction() * 20 * 2 ** attempt));

@@ -102,6 +102,8 @@ async function attemptResolve(
   if (head === undefined) return { outcome: 'unknown-registry' };
   const lead = leadOf(head.configuration);
   if (!signer.knownIds.includes(lead)) return { outcome: 'not-lead', lead };
+  if (head.closed === true)
+    return refuse('REGISTRY_CLOSED', 'this instance has closed the registry: it stays as it is');
   const held = await heldResolution(store, registryId, digest);
   if (held !== undefined) return { outcome: 'held', resolution: held };
   const inForce = await inForceAtLead(store, head);

@@ -90,6 +90,8 @@ async function flawOfSetAside(
   { conflicts, copy, from }: SetAside,
 ): Promise<Refused | undefined> {
   const no = (detail: string) => refuse('SET_ASIDE_NOT_ALLOWED', detail);
+  if (head.closed === true)
+    return refuse('REGISTRY_CLOSED', 'this instance has closed the registry: it stays as it is');
   if (signer.knownIds.includes(leadOf(head.configuration)))
     return no('this instance leads: what its copy lost it takes back, by the resolution take-back');
   if (copy !== head.copy + 1)

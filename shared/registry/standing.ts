@@ -1,5 +1,5 @@
 import { leadOf } from '../ledger/chain.ts';
-import type { ConflictStatement } from '../ledger/conflict.ts';
+import type { ConflictKind, ConflictStatement } from '../ledger/conflict.ts';
 import type { CertificateId, Digest } from '../ledger/digest.ts';
 import { payloadOf } from '../ledger/jws.ts';
 import type { Acceptance } from '../ledger/resolution.ts';
@@ -42,7 +42,9 @@ export async function readStanding(ports: StandingPorts, head: Head): Promise<St
   const own = ports.signer.knownIds.some((id) => id === leadOf(head.configuration));
   const open = (await statedConflicts(ports.store, head)).map(({ conflictId, said }) => {
     const resolution = inForce.findLast((each) => each.resolution.conflicts.includes(conflictId));
-    const accuses = said.accused !== 'open' && leads.has(said.accused) && !own;
+    // What only a lead can do accuses a lead, also one that has handed over since.
+    const accuses =
+      !own && (isOfLead(said.kind) || (said.accused !== 'open' && leads.has(said.accused)));
     if (resolution === undefined) return { conflictId, said, awaitsAcceptance: false };
     return {
       conflictId,
@@ -53,6 +55,11 @@ export async function readStanding(ports: StandingPorts, head: Head): Promise<St
   });
   const ready = open.every((each) => each.resolution !== undefined && !each.awaitsAcceptance);
   return { outcome: ready ? 'resolving' : 'blocked', open };
+}
+
+/** Kinds that only a lead can have caused, which evidence proves. */
+export function isOfLead(kind: ConflictKind): boolean {
+  return kind === 'fork' || kind === 'invalid-transaction';
 }
 
 /** The open conflicts with what they say. */

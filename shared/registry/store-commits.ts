@@ -11,6 +11,7 @@ import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import { linkTo } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
+import type { Resolution } from '../ledger/resolution.ts';
 import {
   rule,
   type StateChange,
@@ -202,6 +203,17 @@ function flawOfCarried(
   const foreign = named.find((digest) => carrying.resolutions.get(digest)?.signer !== lead);
   if (foreign !== undefined)
     return malformed('LEAD_DIFFERS', `the resolution ${foreign} is not of the lead ${lead}`);
+  const astray = named
+    .map((digest) => carrying.resolutions.get(digest) as Resolution)
+    .find(
+      ({ manner, through }) =>
+        manner !== 'take-back' && through.sequence === chain.sequence && !sameLink(through, chain),
+    );
+  if (astray !== undefined)
+    return malformed(
+      'RESOLVES_UNKNOWN',
+      `a resolution that entry ${sequence} names was decided at another entry ${chain.sequence}`,
+    );
   const { peers } = chain.configuration;
   const transactions = commit.entries.map(({ transaction }) => transaction.transaction);
   const refused = checkCarried(carrying, named, { peers, transactions });

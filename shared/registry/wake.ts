@@ -3,7 +3,7 @@ import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { limits } from '../ledger/limits.ts';
 import { owedThrough } from './commit.ts';
 import { conclude } from './conclude.ts';
-import { isParked } from './confirm.ts';
+import { isParked, progressIn } from './confirm.ts';
 import { isWaiting } from './deliver.ts';
 import { measureLags } from './lag.ts';
 import type {
@@ -79,7 +79,7 @@ export async function wake(
   );
   for (const peer of due) await outbox.pokeDelivery(registryId, peer, token);
   const verify = head.filling !== undefined || hasToVerify(head, progress, signer.knownIds);
-  if (verify && !isParked(progress, now))
+  if (verify && !isParked(progressIn(head, progress), now))
     await outbox.pokeFetch(registryId, `${token}:${progress?.verifiedThrough ?? 0}`);
   return { head, cursors };
 }
@@ -164,5 +164,5 @@ function hasToVerify(
   const leads = self.includes(leadOf(head.configuration));
   const until = leads && head.copy === 1 ? head.configuration.sequence : head.sequence;
   if (leads && head.copy === 1 && until === 1) return false;
-  return (progress?.verifiedThrough ?? 0) < until;
+  return progressIn(head, progress).verifiedThrough < until;
 }

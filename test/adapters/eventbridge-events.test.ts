@@ -11,8 +11,11 @@ import { type EventsServer, startEventsServer } from '../../infra/local/events-s
 import { EventBridgeEvents } from '../../shared/adapters/aws/eventbridge-events.ts';
 import { RecordingEvents } from '../../shared/adapters/memory/recording-events.ts';
 import { type CertificateId, digestOf, type Sequence } from '../../shared/ledger/digest.ts';
-import type { Events } from '../../shared/registry/publish-events.ts';
-import type { ConflictOpened, EntryConfirmed } from '../../shared/registry/publish-events.ts';
+import type {
+  ConflictOpened,
+  EntryConfirmed,
+  Events,
+} from '../../shared/registry/publish-events.ts';
 import { timeAfter } from '../builders.ts';
 
 const registryId = digestOf('registry');

@@ -1,7 +1,12 @@
 /** Conflicts as a peer claims them, rightly or wrongly, and statements as it posts them. */
 import { checkpointOf } from '../../shared/ledger/checkpoint.ts';
 import { type ConflictStatement, conflictOf } from '../../shared/ledger/conflict.ts';
-import { type Digest, digestOf, type RegistryId, type Sequence } from '../../shared/ledger/digest.ts';
+import {
+  type Digest,
+  digestOf,
+  type RegistryId,
+  type Sequence,
+} from '../../shared/ledger/digest.ts';
 import { type Evidence, encodeEvidence, type ForkChain } from '../../shared/ledger/evidence.ts';
 import type { Compact } from '../../shared/ledger/jws.ts';
 import { forkEvidence, tamperingEvidence } from '../../shared/registry/gather-evidence.ts';

@@ -96,7 +96,10 @@ describe('two conflicts at once', () => {
 
     expect(second).toMatchObject({ outcome: 'in-force', resolution: { digest } });
     expect(other).toMatchObject({ outcome: 'in-force', resolution: { digest } });
-    expect(ending).toMatchObject({ outcome: 'decided', resolution: { resolution: { after: digest } } });
+    expect(ending).toMatchObject({
+      outcome: 'decided',
+      resolution: { resolution: { after: digest } },
+    });
     const after = await client.record(registryId, 'AFTER');
     expect(after.body.entries[0].entry.resolves).toHaveLength(2);
     await rest(cluster);

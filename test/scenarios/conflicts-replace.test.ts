@@ -6,7 +6,12 @@ import type { Compact } from '../../shared/ledger/jws.ts';
 import { changesWithoutEffect } from '../../shared/ledger/superseding.ts';
 import { commitWrite } from '../../shared/registry/commit.ts';
 import type { Head } from '../../shared/registry/ports.ts';
-import { readTestTransaction, type TestTransaction, testUuid, uploadDocument } from '../builders.ts';
+import {
+  readTestTransaction,
+  type TestTransaction,
+  testUuid,
+  uploadDocument,
+} from '../builders.ts';
 import { acceptAt, decide, openAt } from '../conflicts.ts';
 import { reportMissingBytes } from '../deciding.ts';
 import { type Forged, forgeCommit } from '../forged-commit.ts';
@@ -53,7 +58,10 @@ async function decideToReplace(
   await rest(cluster);
   const entries: Link[] = [];
   for (const each of [first, ...others]) entries.push(await linkAt(client, registryId, each));
-  const decided = await decide(client, registryId, { manner: 'replace', entries: entries as never });
+  const decided = await decide(client, registryId, {
+    manner: 'replace',
+    entries: entries as never,
+  });
   expect(decided.outcome).toBe('decided');
   await rest(cluster);
   return entries;
@@ -124,7 +132,10 @@ describe('a signature that is void', () => {
     const { client, registryId, all } = await voided();
 
     await expectAllFinal(all, registryId);
-    const { body } = await client.call('GET', `/v1/registries/${registryId}/signature-requests/${requestId}`);
+    const { body } = await client.call(
+      'GET',
+      `/v1/registries/${registryId}/signature-requests/${requestId}`,
+    );
     expect(body).toMatchObject({ status: 'open' });
   });
 

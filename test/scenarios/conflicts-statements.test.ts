@@ -368,7 +368,8 @@ test('every statement about conflicts is taken as it was made, once', async () =
 
   expect(again).toMatchObject({ status: 200, body: { taken: 4 } });
   const kinds = (await receiver.known.kept(registryId)).map(({ kind }) => kind);
-  expect(kinds.toSorted()).toEqual(['acceptance', 'closing', 'resolution', 'set-aside']);
+  const expected = ['acceptance', 'closing', 'report', 'resolution', 'set-aside'];
+  expect(kinds.toSorted()).toEqual(expected);
   expect(await keptAt(given)).toEqual(before);
 });
 

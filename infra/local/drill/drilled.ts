@@ -62,11 +62,11 @@ export class Drilled {
     const peers = site.members.map(({ certificateId }) => certificateId);
     const { registryId } = await client.createRegistry({ name: PROJECT, peers });
     const drilled = new Drilled(site, registryId, clients);
-    let last: RecordedDocument | undefined;
-    for (const documentId of DOCUMENTS) last = await drilled.record(documentId, documentId);
-    await drilled.untilFinal(last?.sequence ?? 1);
+    const recorded = await Promise.all(DOCUMENTS.map((each) => drilled.record(each, each)));
+    const last = Math.max(...recorded.map(({ sequence }) => sequence));
+    await drilled.untilFinal(last);
     drilled.at(LEAD, `registry ${registryId}`);
-    site.narrator.at('every instance', `has confirmed all ${last?.sequence} entries`);
+    site.narrator.at('every instance', `has confirmed all ${last} entries`);
     return drilled;
   }
 
