@@ -74,11 +74,15 @@ function byConflict(reports: readonly ConflictStatement[]): Iterable<ConflictSta
   return groups.values();
 }
 
-/** Who of the list the conflict can be ended by expelling: the accused, or who reported it. */
+/**
+ * Who of the list the conflict can be ended by expelling: the accused, or who reported it. Of a fork
+ * it may be any mirror: who holds the other branch need not have reported anything, or answer.
+ */
 function offendersOf(
-  { accused, signer }: ConflictStatement,
+  { kind, accused, signer }: ConflictStatement,
   [lead, ...mirrors]: readonly CertificateId[],
-): CertificateId[] {
+): readonly CertificateId[] {
+  if (kind === 'fork') return mirrors;
   const possible = new Set<string>([accused, signer]);
   return mirrors.filter((peer) => peer !== lead && possible.has(peer));
 }

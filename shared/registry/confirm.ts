@@ -10,7 +10,7 @@ import { conclude } from './conclude.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
 import { findChangedStory, isOwnCopyDisputed } from './earlier-copies.ts';
 import { type FetchPorts, fetchContent } from './fetch-content.ts';
-import { isHeld, isSound, setContentAside } from './held-content.ts';
+import { generationOf, isHeld, isSound, setContentAside } from './held-content.ts';
 import { flawOfCheckpoint, flawOfRun } from './own-copy.ts';
 import type { Confirmation, Head, LedgerStore, Progress, StoredEntry } from './ports.ts';
 import { type ConflictPorts, ownTampering, reportConflict } from './report-conflict.ts';
@@ -247,7 +247,9 @@ const NOT_FETCHED = 'not fetched yet';
 async function isHere(ports: ConfirmPorts, head: Head, upload: UploadDocument): Promise<boolean> {
   if (!(await isHeld(ports.blobs, head, upload))) return false;
   if (head.copy === 1 || (await isSound(ports.blobs, head, upload))) return true;
-  await setContentAside(ports.store, head.registryId, upload.contentDigest);
+  const { contentDigest } = upload;
+  const wrong = generationOf(head, contentDigest);
+  await setContentAside(ports.store, head.registryId, { contentDigest, wrong });
   return false;
 }
 

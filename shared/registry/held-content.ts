@@ -45,20 +45,23 @@ export async function isSound(
 
 const ATTEMPTS_MAX = 8;
 
-/** Leaves the object that is there as it is, and lets the next one count. The head then. */
+/**
+ * Leaves the object that was found wrong as it is, and lets the next one count, unless somebody has
+ * done so before. The head then.
+ */
 export async function setContentAside(
   store: LedgerStore,
   registryId: RegistryId,
-  contentDigest: Digest,
+  { contentDigest, wrong }: { readonly contentDigest: Digest; readonly wrong: number },
 ): Promise<Head> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const head = await store.head(registryId);
     if (head === undefined) throw new Error(`the registry ${registryId} is not here`);
-    const generation = generationOf(head, contentDigest) + 1;
+    if (generationOf(head, contentDigest) > wrong) return head;
     const next: Head = {
       ...head,
       conflictsVersion: head.conflictsVersion + 1,
-      contents: { ...head.contents, [contentDigest]: generation },
+      contents: { ...head.contents, [contentDigest]: wrong + 1 },
     };
     const settlement = { registryId, expected: head, head: next, origin: 'received' } as const;
     if ((await tried(() => store.settle(settlement))) === 'settled') return next;

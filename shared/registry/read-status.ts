@@ -103,21 +103,35 @@ const PAGES_MAX = 10;
  * only those that came before it (section 7: nothing becomes final meanwhile). They need not have
  * come in the order of their sequences, so those at and after `from` are looked through.
  */
-function countedThrough(store: LedgerStore, { registryId }: Head, since: string | undefined) {
+function countedThrough(store: LedgerStore, head: Head, since: string | undefined) {
+  const { registryId } = head;
   const newestOf = keyed((peer) => store.newestConfirmation(registryId, peer as CertificateId));
   const lookedThrough = keyed(async (asked) => {
     const [peer, from] = asked.split(' ') as [CertificateId, string];
     let through = 0;
-    for await (const { sequence, receivedAt } of confirmationsFrom(store, registryId, peer, +from))
-      if (since !== undefined && receivedAt <= since) through = sequence;
+    for await (const confirmation of confirmationsFrom(store, registryId, peer, +from))
+      if (since === undefined || confirmation.receivedAt <= since)
+        if (await isOfThisCopy(store, head, confirmation)) through = confirmation.sequence;
     return through;
   });
   return async (peer: CertificateId, from: number): Promise<number> => {
     const newest = await newestOf(peer);
     if (newest === undefined) return 0;
-    const allCount = since === undefined || newest.receivedAt <= since;
+    const inTime = since === undefined || newest.receivedAt <= since;
+    const allCount = inTime && (await isOfThisCopy(store, head, newest));
     return allCount ? newest.sequence : lookedThrough(`${peer} ${from}`);
   };
+}
+
+/** What was confirmed of a branch that this instance has set aside says nothing about its copy. */
+async function isOfThisCopy(
+  store: LedgerStore,
+  { registryId, copy }: Head,
+  { sequence, digest }: Confirmation,
+): Promise<boolean> {
+  if (copy === 1) return true;
+  const [stored] = await store.entries(registryId, copy, { from: sequence, count: 1 });
+  return stored?.digest === digest;
 }
 
 async function* confirmationsFrom(

@@ -20,7 +20,7 @@ function transactionOf(test: Parameters<typeof readTestTransaction>[0]): Transac
 
 const about = digestOf('registry');
 const place = { registryId: about, sequence: 7 as Sequence, digests: [about] };
-const found = { ...place, kind: 'fork' as const };
+const found = { ...place, kind: 'local-tampering' as const };
 
 describe('expel', () => {
   const byA = { ...found, accused: lead.certificateId, signer: a.certificateId };
@@ -38,6 +38,16 @@ describe('expel', () => {
   ])('is carried out by a list without %s', (_name, reports, list) => {
     const outcome = checkCarriesOut(under('expel', reports), [
       transactionOf(reconfigurePeers(list)),
+    ]);
+
+    expect(outcome).toBeUndefined();
+  });
+
+  test('of a fork is carried out by a list without any mirror, also one that reported nothing', () => {
+    const fork = { ...byA, kind: 'fork' as const };
+
+    const outcome = checkCarriesOut(under('expel', [fork]), [
+      transactionOf(reconfigurePeers([lead, a])),
     ]);
 
     expect(outcome).toBeUndefined();
