@@ -349,6 +349,19 @@ describe('a resolution that an entry names', () => {
     });
   });
 
+  test('of a take-back may have been decided at an entry that nobody has any more', () => {
+    const ledger = signedLedger();
+    const accused = ledger.lead.certificateId;
+    const sequence = 5 as Sequence;
+    const report = reportOf(ledger, ledger.lead, { kind: 'lead-rollback', sequence, accused });
+    const through = { ...linkAt(ledger, 5), digest: other };
+    const changes: Partial<Resolution> = { manner: 'take-back', entries: [], through };
+    const resolution = resolutionOf(ledger, [5], { ...finder, reports: [report], changes });
+    ledger.commit([samePeers()], { resolves: [resolution] });
+
+    expect(verify(ledger.lines())).toMatchObject({ resolutions: [{ manner: 'take-back' }] });
+  });
+
   test('may replace again what was only voided', () => {
     const ledger = signedLedger();
     const first = resolutionOf(ledger, [2], finder);

@@ -67,20 +67,21 @@ describe('closing', () => {
     expect((await client.record(registryId, 'AFTER')).body.code).toBe('REGISTRY_CLOSED');
   });
 
-  test.each(['lost', 'done-but-lost', 'lost-race'] as const)(
-    'whose write is %s is done once all the same',
-    async (fault) => {
-      const { client, registryId } = await swarm(1);
-      client.store.plan('settle', fault, 2);
+  test.each([
+    'lost',
+    'done-but-lost',
+    'lost-race',
+  ] as const)('whose write is %s is done once all the same', async (fault) => {
+    const { client, registryId } = await swarm(1);
+    client.store.plan('settle', fault, 2);
 
-      const outcome = await close(client.ports, registryId);
+    const outcome = await close(client.ports, registryId);
 
-      expect(['closed', 'held']).toContain(outcome.outcome);
-      expect(await client.known.kept(registryId)).toHaveLength(1);
-      expect(await headOf(client, registryId)).toMatchObject({ closed: true });
-      expect(client.known.breaches).toEqual([]);
-    },
-  );
+    expect(['closed', 'held']).toContain(outcome.outcome);
+    expect(await client.known.kept(registryId)).toHaveLength(1);
+    expect(await headOf(client, registryId)).toMatchObject({ closed: true });
+    expect(client.known.breaches).toEqual([]);
+  });
 
   test('whose write never succeeds says that it is busy, and leaves all as it was', async () => {
     const { client, registryId } = await swarm(1);

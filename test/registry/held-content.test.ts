@@ -99,20 +99,21 @@ describe('setting an object aside', () => {
     expect(await headOf(contractor, registryId)).toEqual(before);
   });
 
-  test.each(['lost', 'done-but-lost', 'lost-race'] as const)(
-    'is done once though its write is %s',
-    async (fault) => {
-      const { contractor, registryId, contentDigest, store } = await uploaded();
-      store.plan('settle', fault, 7);
+  test.each([
+    'lost',
+    'done-but-lost',
+    'lost-race',
+  ] as const)('is done once though its write is %s', async (fault) => {
+    const { contractor, registryId, contentDigest, store } = await uploaded();
+    store.plan('settle', fault, 7);
 
-      await setContentAside(store, registryId, { contentDigest, wrong: 1 });
+    await setContentAside(store, registryId, { contentDigest, wrong: 1 });
 
-      expect((await headOf(contractor, registryId)).contents).toEqual({ [contentDigest]: 2 });
-      const bytes = chunksOf(Buffer.from('D-2 version 1'));
-      await contractor.blobs.put({ contentDigest, size: 13, generation: 2 }, bytes);
-      await expectSoundCopy(contractor, registryId);
-    },
-  );
+    expect((await headOf(contractor, registryId)).contents).toEqual({ [contentDigest]: 2 });
+    const bytes = chunksOf(Buffer.from('D-2 version 1'));
+    await contractor.blobs.put({ contentDigest, size: 13, generation: 2 }, bytes);
+    await expectSoundCopy(contractor, registryId);
+  });
 
   test('gives up where no write succeeds', async () => {
     const { contractor, registryId, contentDigest, store } = await uploaded();
