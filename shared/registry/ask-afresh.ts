@@ -7,6 +7,7 @@ import type { CarriedCommit, Delivery } from './messages.ts';
 import { readMessage, schemas } from './messages.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import { type ConflictPorts, reportConflict } from './report-conflict.ts';
+import { readStanding } from './standing.ts';
 
 /**
  * What does not come out to its checkpoint is signed by nobody and accuses nobody. But if the lead
@@ -59,7 +60,9 @@ export async function askAfresh(
   const head = await ports.store.head(registryId);
   const isLead = head !== undefined && leadOf(head.configuration) === caller;
   const { refused } = first;
-  if (!isLead || first.mismatch === undefined || head.openConflicts.length > 0)
+  if (!isLead || first.mismatch === undefined) return { outcome: 'malformed', refused };
+  // Also while a resolution is tried: that it failed is to be told.
+  if ((await readStanding(ports, head)).outcome === 'blocked')
     return { outcome: 'malformed', refused };
   const received: CarriedCommit[] = [];
   let { mismatch } = first;

@@ -1,3 +1,4 @@
+import { sameLink } from '../ledger/chain.ts';
 import { checkpointSchema } from '../ledger/checkpoint.ts';
 import type { ConflictStatement } from '../ledger/conflict.ts';
 import type { Digest, RegistryId } from '../ledger/digest.ts';
@@ -88,7 +89,7 @@ async function isChanged(
   const { sequence, digest } = earlier;
   const [now] = await ports.store.entries(registryId, copy, { from: sequence, count: 1 });
   if (now === undefined || now.digest === digest) return false;
-  if (await isDecided(ports.store, head, earlier)) return false;
+  if (await hasGivenWay(ports.store, head, earlier)) return false;
   const chain = await ownChain(ports.store, head, sequence);
   const read = readStatement(earlier.checkpoint, checkpointSchema);
   if (chain === undefined || read.outcome === 'refused') return false;
@@ -105,15 +106,23 @@ async function isChanged(
   return true;
 }
 
-/** A resolution of a fork names both branches: from there on one of them gives way. */
-async function isDecided(
+/** A resolution names both branches of a fork: the older copy held one of them, this one the other. */
+async function hasGivenWay(
   store: LedgerStore,
-  { registryId }: Head,
-  { sequence }: Confirmation,
+  head: Head,
+  { sequence, copy }: Confirmation,
 ): Promise<boolean> {
-  const known = await allResolutions(store, registryId);
-  return known.some(
-    ({ resolution: { manner, entries } }) =>
-      manner === 'replay' && entries.some((link) => link.sequence <= sequence),
-  );
+  const known = await allResolutions(store, head.registryId);
+  const branches = known
+    .filter(({ resolution }) => resolution.manner === 'replay')
+    .flatMap(({ resolution }) => resolution.entries)
+    .filter((link) => link.sequence <= sequence);
+  for (const link of branches) {
+    const range = { from: link.sequence, count: 1 };
+    const [before] = await store.entries(head.registryId, copy, range);
+    const [now] = await store.entries(head.registryId, head.copy, range);
+    if (!sameLink(before, link) || now === undefined || sameLink(now, link)) continue;
+    if (branches.some((other) => sameLink(now, other))) return true;
+  }
+  return false;
 }

@@ -5,7 +5,7 @@ import { type CertificateId, type Digest, digestOf, type RegistryId } from '../l
 import { readEntry } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { type Evidence, readEvidence } from '../ledger/evidence.ts';
-import { type ReadStatement, readStatement } from '../ledger/jws.ts';
+import { payloadOf, type ReadStatement, readStatement } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { recheckEvidence } from '../ledger/recheck-evidence.ts';
 import { readCarrying, replacedBy } from './carrying.ts';
@@ -295,8 +295,6 @@ async function openLikewise(
 ): Promise<ReceivedConflict> {
   const { registryId } = head;
   const recordedAt = new Date(ports.clock.now()).toISOString();
-  if (!PROVABLE.has(said.kind) && (await hasClaimOpen(ports, head, said.signer)))
-    return keepClaim(ports, registryId, said, keptStatement('report', compact, { recordedAt }));
   const conflict: OpenedConflict = {
     registryId,
     conflictId: conflictIdOf(said),
@@ -304,7 +302,11 @@ async function openLikewise(
     recordedAt,
   };
   const detail = `reported by ${said.signer}`;
-  const opened = await open(ports, conflict, 'received', detail);
+  const bare = !PROVABLE.has(said.kind);
+  const unless = async (now: Head) => bare && hasClaimOpen(ports, now, conflict);
+  const opened = await open(ports, conflict, { origin: 'received', detail, unless });
+  if (opened === 'barred')
+    return keepClaim(ports, registryId, said, keptStatement('report', compact, { recordedAt }));
   if (opened === 'held' && !head.openConflicts.includes(conflict.conflictId))
     await reopen(ports, conflict, 'received', detail);
   // Its finder may not reach everybody, not knowing of them: who has rechecked it passes it on.
@@ -327,13 +329,17 @@ async function keepClaim(
   return 'new';
 }
 
-/** Its word blocks the registry: one such claim at a time. */
+/** Its word blocks the registry: one such claim at a time, beside the one that is being opened. */
 async function hasClaimOpen(
   { store }: ReceiveConflictPorts,
   head: Head,
-  signer: CertificateId,
+  { conflictId, statement }: OpenedConflict,
 ): Promise<boolean> {
   if (head.openConflicts.length === 0) return false;
-  const open = await statedConflicts(store, head);
-  return open.some(({ said }) => said.signer === signer && !PROVABLE.has(said.kind));
+  const { signer } = payloadOf(statement) as ConflictStatement;
+  const stated = await statedConflicts(store, head);
+  return stated.some(
+    ({ conflictId: id, said }) =>
+      id !== conflictId && said.signer === signer && !PROVABLE.has(said.kind),
+  );
 }

@@ -86,8 +86,9 @@ export async function reportConflict(
   const conflict = { registryId, conflictId, statement: signer.sign(statement), recordedAt: now };
   if (statement.kind === 'fork' && (await isDecided(ports.store, registryId, conflictId)))
     return conflictId;
-  const opened = await open(ports, conflict, 'own', disagreement.detail);
-  if (opened === 'held') await reportAgain(ports, conflict, disagreement.detail);
+  const { detail } = disagreement;
+  const opened = await open(ports, conflict, { origin: 'own', detail });
+  if (opened === 'held') await reportAgain(ports, conflict, detail);
   return conflictId;
 }
 
@@ -109,6 +110,14 @@ async function isDecided(
   );
 }
 
+export interface Opening {
+  readonly origin: Origin;
+  /** For the log line. */
+  readonly detail: string;
+  /** Asked of the very head that is written: true, and nothing is opened. */
+  readonly unless?: (head: Head) => Promise<boolean>;
+}
+
 /**
  * Puts a conflict into the open set and raises the alarm, whoever found it. `held`: it was recorded
  * before, open or not.
@@ -116,27 +125,30 @@ async function isDecided(
 export async function open(
   ports: Pick<ConflictPorts, 'store' | 'alarms'>,
   conflict: OpenedConflict,
-  origin: Origin,
-  detail: string,
-): Promise<'opened' | 'held'> {
+  { origin, detail, unless }: Opening,
+): Promise<'opened' | 'held' | 'barred'> {
   const { store, alarms } = ports;
   const { registryId, conflictId } = conflict;
   let unknown = false;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-    const head = await store.head(registryId);
-    if (head === undefined) throw new Error(`no head of registry ${registryId} to block`);
+    const head = await headToBlock(store, registryId);
     if (head.closed === true) return keepReport(store, conflict, origin);
+    if ((await unless?.(head)) === true) return 'barred';
     const outcome = await tryOpen(store, conflict, head, origin);
-    if (outcome === 'lost-race' || outcome === 'unknown') {
-      unknown ||= outcome === 'unknown';
-      continue;
-    }
+    unknown ||= outcome === 'unknown';
+    if (outcome === 'lost-race' || outcome === 'unknown') continue;
     // Held after an unknown try: it was most likely this one that opened it, unheard.
     if (outcome === 'held' && !unknown) return 'held';
     raiseOpened(alarms, conflict, detail);
     return 'opened';
   }
   throw new Error(`the conflict ${conflictId} could not be recorded: the head keeps moving`);
+}
+
+async function headToBlock(store: LedgerStore, registryId: Head['registryId']): Promise<Head> {
+  const head = await store.head(registryId);
+  if (head === undefined) throw new Error(`no head of registry ${registryId} to block`);
+  return head;
 }
 
 /** Nothing is left to block where the registry is closed: the report is kept all the same. */

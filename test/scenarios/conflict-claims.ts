@@ -8,15 +8,24 @@ import {
   type Sequence,
 } from '../../shared/ledger/digest.ts';
 import { type Evidence, encodeEvidence, type ForkChain } from '../../shared/ledger/evidence.ts';
-import type { Compact } from '../../shared/ledger/jws.ts';
+import type { Compact, Statement } from '../../shared/ledger/jws.ts';
 import { forkEvidence, tamperingEvidence } from '../../shared/registry/gather-evidence.ts';
 import { encodeMessage } from '../../shared/registry/messages.ts';
+import { signedByOperator } from '../conflicts.ts';
 import type { MemoryInstance } from '../memory-cluster.ts';
 import { entryAt } from './conflict-swarm.ts';
 
 export interface Posted {
   readonly statement: string;
   readonly decision?: string;
+  readonly checkpoint?: string;
+}
+
+/** Signed by the instance, and by its operator where people decide. */
+export function signed(instance: MemoryInstance, payload: object): Posted {
+  const statement = instance.ports.signer.sign(payload as Statement);
+  if (!('decidedBy' in payload)) return { statement };
+  return { statement, decision: signedByOperator(instance, payload) };
 }
 
 /** What one instance posts to another, and what that answers. */

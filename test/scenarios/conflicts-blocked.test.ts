@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { close } from '../../shared/registry/close.ts';
 import { carriedCommits, encodeMessage } from '../../shared/registry/messages.ts';
 import type { PeerRequest } from '../../shared/registry/peer-transport.ts';
+import { uploadDocument } from '../builders.ts';
 import { acceptAt, decide, openAt, peersWithout, setAsideAt } from '../conflicts.ts';
-import { deliveryOf } from '../forged-commit.ts';
+import { deliveryOf, forgeCommit } from '../forged-commit.ts';
 import { one, salt } from '../memory-cluster.ts';
 import {
   entryAt,
@@ -59,8 +60,16 @@ describe('two conflicts at once', () => {
       transactionId,
       peers,
     });
+    const head = await headOf(client, registryId);
+    const { commit } = forgeCommit(client.ports.signer, head, [uploadDocument('UNASKED')]);
+    const delivered = await architect.answerPeer(client.certificate.certificatePem, {
+      operation: 'deliver',
+      registryId,
+      body: encodeMessage(deliveryOf(registryId, commit)),
+    });
 
     expect(refused.body.code).toBe('REGISTRY_IN_CONFLICT');
+    expect(delivered).toMatchObject({ status: 409 });
     await expectBlocked(client, registryId);
     expect(await openAt(architect, registryId)).toHaveLength(2);
   });

@@ -1,9 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { digestOf, type Sequence } from '../../shared/ledger/digest.ts';
+import type { Statement } from '../../shared/ledger/jws.ts';
 import { decide, openAt } from '../conflicts.ts';
 import type { MemoryInstance } from '../memory-cluster.ts';
-import { type Claim, checkpointBy, forkAt, ownWord, post, signClaim } from './conflict-claims.ts';
 import {
+  type Claim,
+  checkpointBy,
+  forkAt,
+  ownWord,
+  post,
+  signClaim,
+  signed,
+} from './conflict-claims.ts';
+import {
+  entryAt,
   findTampering,
   headOf,
   raised,
@@ -329,5 +339,59 @@ describe('what a mirror says of itself', () => {
       expect(await openAt(instance, registryId)).toMatchObject([{ conflictId }]);
       expect(raised(instance, 'ConflictsOpened')).toBe(2);
     }
+  });
+});
+
+describe('a set-aside', () => {
+  /** The contractor once set its copy aside, and says now that it set all of it aside. */
+  async function covered(): Promise<Swarm> {
+    const given = await swarm();
+    const { cluster, client, architect, contractor, registryId } = given;
+    const conflictId = await findTampering(contractor, registryId, 3);
+    await rest(cluster);
+    await setAsideFrom(contractor, registryId, 3);
+    await decide(client, registryId, { manner: 'replay' });
+    await rest(cluster);
+    await client.record(registryId, 'FIVE');
+    await rest(cluster);
+    const setAside = {
+      format: 'registry/set-aside/v1',
+      registryId,
+      signer: contractor.id,
+      decidedBy: contractor.operator.certificateId,
+      conflicts: [conflictId],
+      copy: 999,
+      from: 1,
+      reason: 'alles',
+    };
+    await post([contractor, architect], registryId, signed(contractor, setAside));
+    return given;
+  }
+
+  test.each([
+    ['before', 4],
+    ['after', 5],
+  ])('of an edited copy hides no fork from %s people decided', async (_when, sequence) => {
+    const { client, architect, contractor, registryId } = await covered();
+    const held = await entryAt(architect, registryId, sequence);
+    const said = { registryId, sequence, digest: OTHER, copy: 1 };
+    const checkpoint = client.ports.signer.sign({
+      ...said,
+      format: 'registry/checkpoint/v1',
+      signer: client.id,
+      issuedAt: '2026-11-24T10:00:00.000Z',
+    } as Statement);
+    const statement = contractor.ports.signer.sign({
+      ...said,
+      format: 'registry/confirmation/v1',
+      signer: contractor.id,
+      confirmedAt: '2026-11-24T10:00:00.000Z',
+    } as Statement);
+
+    await post([contractor, architect], registryId, { statement, checkpoint });
+
+    expect(await openAt(architect, registryId)).toMatchObject([
+      { said: { kind: 'fork', accused: client.id, digests: [held.digest, OTHER].sort() } },
+    ]);
   });
 });

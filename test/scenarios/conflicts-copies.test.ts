@@ -261,6 +261,33 @@ describe('a take-back', () => {
   });
 });
 
+test('a take-back that is decided again loses nothing that the lead alone holds', async () => {
+  const { cluster, client, architect, contractor, registryId, all } = await swarm();
+  for (const mirror of [architect, contractor]) mirror.up = false;
+  const own = await client.record(registryId, 'AT-THE-LEAD-ALONE');
+  edit(client);
+  await findTampering(client, registryId, 3);
+  const first = await decide(client, registryId, { manner: 'take-back' });
+  if (first.outcome !== 'decided') throw new Error(first.outcome);
+  await rest(cluster);
+
+  architect.up = true;
+  const after = first.resolution.digest;
+  const reason = `ohne ${contractor.id}`;
+  await decide(client, registryId, { manner: 'take-back', after, reason });
+  await rest(cluster);
+  contractor.up = true;
+  await rest(cluster);
+  for (const mirror of [architect, contractor]) await acceptAt(mirror, registryId);
+  await rest(cluster);
+
+  const { digest } = await entryAt(client, registryId, 5);
+  expect(digest).toBe(own.body.entries[0].digest);
+  expect((await client.record(registryId, 'AFTER')).status).toBe(201);
+  await rest(cluster);
+  await expectAllFinal(all, registryId);
+});
+
 describe('somebody changed a document in the bucket', () => {
   const WRONG = 'D-2 VERSION 1';
 

@@ -5,6 +5,7 @@ import { readEntry } from '../../shared/ledger/entry.ts';
 import type { Compact } from '../../shared/ledger/jws.ts';
 import { changesWithoutEffect } from '../../shared/ledger/superseding.ts';
 import { commitWrite } from '../../shared/registry/commit.ts';
+import { encodeMessage } from '../../shared/registry/messages.ts';
 import type { Head } from '../../shared/registry/ports.ts';
 import {
   readTestTransaction,
@@ -14,7 +15,7 @@ import {
 } from '../builders.ts';
 import { acceptAt, decide, openAt } from '../conflicts.ts';
 import { reportMissingBytes } from '../deciding.ts';
-import { type Forged, forgeCommit } from '../forged-commit.ts';
+import { deliveryOf, type Forged, forgeCommit } from '../forged-commit.ts';
 import { type ApiAnswer, type MemoryInstance, salt, uploadDraft } from '../memory-cluster.ts';
 import { requestSignature, signDocument, testSigner } from '../signing.ts';
 import {
@@ -253,5 +254,29 @@ describe('a lead whose software is broken records a version too many', () => {
         by: 1,
         of: 2,
       });
+  });
+
+  test('a mirror that is then told of a version after the void one accuses the lead, not itself', async () => {
+    const { cluster, client, architect, contractor, registryId, all } = await broken();
+    const link = await linkAt(client, registryId, 5);
+    await decide(client, registryId, { manner: 'replace', entries: [link] as never });
+    await rest(cluster);
+    await client.reconfigure(registryId, all);
+    for (const mirror of [architect, contractor]) await acceptAt(mirror, registryId);
+    await rest(cluster);
+    const content = await client.upload('after what is void');
+    const next = uploadDocument('D-1', { version: 6, ...content } as never);
+    const head = await headOf(client, registryId);
+    const forged = forgeCommit(client.ports.signer, head, [next], { subject: link as never });
+
+    await architect.answerPeer(client.certificate.certificatePem, {
+      operation: 'deliver',
+      registryId,
+      body: encodeMessage(deliveryOf(registryId, forged.commit)),
+    });
+
+    expect(await openAt(architect, registryId)).toMatchObject([
+      { said: { kind: 'invalid-transaction', accused: client.id, sequence: 7 } },
+    ]);
   });
 });

@@ -3,33 +3,17 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { encodeCanonical } from '../../shared/ledger/canonical.ts';
 import { type ConflictStatement, conflictIdOf } from '../../shared/ledger/conflict.ts';
 import { digestOf } from '../../shared/ledger/digest.ts';
-import { type Compact, payloadOf, type Statement } from '../../shared/ledger/jws.ts';
+import { type Compact, payloadOf } from '../../shared/ledger/jws.ts';
 import { keptStatement } from '../../shared/registry/kept-statements.ts';
 import { encodeMessage } from '../../shared/registry/messages.ts';
 import { uploadDocument } from '../builders.ts';
-import { decide, openAt, signedByOperator } from '../conflicts.ts';
+import { decide, signedByOperator } from '../conflicts.ts';
 import { deliveryOf, forgeCommit } from '../forged-commit.ts';
 import type { MemoryInstance } from '../memory-cluster.ts';
-import { ownWord, type Posted, post, signClaim } from './conflict-claims.ts';
-import {
-  entryAt,
-  findTampering,
-  headOf,
-  raised,
-  rest,
-  type Swarm,
-  setAsideFrom,
-  swarm,
-} from './conflict-swarm.ts';
+import { ownWord, type Posted, post, signClaim, signed } from './conflict-claims.ts';
+import { findTampering, headOf, raised, rest, setAsideFrom, swarm } from './conflict-swarm.ts';
 
 const OTHER = digestOf('something else');
-
-/** Signed by the instance, and by its operator where people decide. */
-function signed(instance: MemoryInstance, payload: object): Posted {
-  const statement = instance.ports.signer.sign(payload as Statement);
-  if (!('decidedBy' in payload)) return { statement };
-  return { statement, decision: signedByOperator(instance, payload) };
-}
 
 /** One statement of every kind, rightly made, after the contractor found its own copy edited. */
 async function everyKind() {
@@ -394,53 +378,24 @@ describe('a lead', () => {
   });
 });
 
-describe('a set-aside', () => {
-  /** The contractor once set its copy aside, and says now that it set all of it aside. */
-  async function covered(): Promise<Swarm> {
-    const given = await swarm();
-    const { cluster, client, architect, contractor, registryId } = given;
-    const conflictId = await findTampering(contractor, registryId, 3);
-    await rest(cluster);
-    await setAsideFrom(contractor, registryId, 3);
-    await decide(client, registryId, { manner: 'replay' });
-    await rest(cluster);
-    await client.record(registryId, 'FIVE');
-    await rest(cluster);
-    const setAside = {
-      format: 'registry/set-aside/v1',
-      registryId,
-      signer: contractor.id,
-      decidedBy: contractor.operator.certificateId,
-      conflicts: [conflictId],
-      copy: 999,
-      from: 1,
-      reason: 'alles',
-    };
-    await post([contractor, architect], registryId, signed(contractor, setAside));
-    return given;
-  }
+test('what a peer has judged and refuses does not keep waiting what comes after it', async () => {
+  const { cluster, client, architect, contractor, registryId } = await swarm();
+  const problem = { code: 'MANNER_NOT_ALLOWED', detail: 'not by this manner', taken: 0 };
+  const body = Buffer.from(JSON.stringify(problem));
+  cluster.network = ({ from, to, request }, carry) =>
+    from === contractor && to === architect && request.operation === 'statements'
+      ? { outcome: 'answered', status: 409, body }
+      : carry();
+  await findTampering(contractor, registryId, 3);
+  await rest(cluster);
+  cluster.network = (_passing, carry) => carry();
+  await setAsideFrom(contractor, registryId, 3);
+  await decide(client, registryId, { manner: 'replay' });
+  await rest(cluster);
 
-  test('of a copy that was edited hides nothing that the lead signed differently', async () => {
-    const { client, architect, contractor, registryId } = await covered();
-    const held = await entryAt(architect, registryId, 5);
-    const said = { registryId, sequence: 5, digest: OTHER, copy: 1 };
-    const checkpoint = client.ports.signer.sign({
-      ...said,
-      format: 'registry/checkpoint/v1',
-      signer: client.id,
-      issuedAt: '2026-11-24T10:00:00.000Z',
-    } as Statement);
-    const statement = contractor.ports.signer.sign({
-      ...said,
-      format: 'registry/confirmation/v1',
-      signer: contractor.id,
-      confirmedAt: '2026-11-24T10:00:00.000Z',
-    } as Statement);
+  const cursor = await contractor.known.cursor(registryId, architect.id);
 
-    await post([contractor, architect], registryId, { statement, checkpoint } as Posted);
-
-    expect(await openAt(architect, registryId)).toMatchObject([
-      { said: { kind: 'fork', accused: client.id, digests: [held.digest, OTHER].sort() } },
-    ]);
-  });
+  expect(cursor?.statementsThrough).toBe(await contractor.known.statementsHead(registryId));
+  expect(raised(contractor, 'StatementsRefused')).toBeGreaterThan(0);
+  expect((await client.record(registryId, 'AFTER')).status).toBe(201);
 });
