@@ -2,8 +2,10 @@ import type { Link } from '../ledger/backlinks.ts';
 import { leadOf, sameLink } from '../ledger/chain.ts';
 import type { ConflictStatement } from '../ledger/conflict.ts';
 import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
+import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
-import { allReports, allSetAsides } from './kept-statements.ts';
+import type { SetAside } from '../ledger/resolution.ts';
+import { allReports } from './kept-statements.ts';
 import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { tried } from './resolve.ts';
 import { type OpenConflict, readStanding } from './standing.ts';
@@ -137,10 +139,7 @@ async function hasReplayed(
   { conflictId, said, mirror, through }: Replaying,
 ): Promise<boolean> {
   const { registryId } = head;
-  const setAsides = await allSetAsides(store, registryId);
-  const aside = setAsides.filter(
-    (each) => each.signer === mirror && each.conflicts.includes(conflictId),
-  );
+  const aside = await setAsidesSince(store, registryId, { conflictId, mirror });
   if (said.kind === 'local-tampering' && said.accused === mirror && aside.length === 0)
     return false;
   const copyAtLeast = Math.max(1, ...aside.map(({ copy }) => copy));
@@ -152,4 +151,21 @@ async function hasReplayed(
   // One of another branch, from before this copy began, says nothing about this one.
   const stored = await store.entriesAt(registryId, head.copy, places);
   return counted.some((confirmation) => stored.some((entry) => sameLink(entry, confirmation)));
+}
+
+/** Those of the mirror that name the conflict, since it last reported it: found again is not over. */
+async function setAsidesSince(
+  store: LedgerStore,
+  registryId: RegistryId,
+  { conflictId, mirror }: Pick<Replaying, 'conflictId' | 'mirror'>,
+): Promise<SetAside[]> {
+  const reports = (await allReports(store, registryId)).filter(
+    (report) => report.conflictId === conflictId && report.said.signer === mirror,
+  );
+  const last = reports.at(-1)?.recordedAt ?? '';
+  const kept = await store.kept(registryId);
+  return kept
+    .filter(({ kind, recordedAt }) => kind === 'set-aside' && recordedAt >= last)
+    .map(({ statement }) => payloadOf(statement) as SetAside)
+    .filter(({ signer, conflicts }) => signer === mirror && conflicts.includes(conflictId));
 }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
 import type { Acceptance } from '../../shared/ledger/resolution.ts';
 import { accept } from '../../shared/registry/accept.ts';
@@ -47,6 +47,12 @@ async function stateOf({ known }: MemoryInstance, registryId: RegistryId) {
 }
 
 describe('an acceptance', () => {
+  let given: Swarm;
+  // Shared: whatever is refused touches nothing.
+  beforeAll(async () => {
+    given = await takingBack();
+  });
+
   test.each<readonly [string, string, (given: Swarm) => Promise<Order>]>([
     [
       'that is no signed statement',
@@ -87,7 +93,6 @@ describe('an acceptance', () => {
       (given) => orderOf(given, { resolution: OTHER }),
     ],
   ])('%s is refused with %s, and nothing is touched', async (_what, code, make) => {
-    const given = await takingBack();
     const { architect, registryId } = given;
     const order = await make(given);
     const before = await stateOf(architect, registryId);

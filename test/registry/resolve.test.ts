@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type Digest, digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
 import { limits } from '../../shared/ledger/limits.ts';
 import type { Resolution } from '../../shared/ledger/resolution.ts';
@@ -60,6 +60,12 @@ async function stateOf({ known }: MemoryInstance, registryId: RegistryId) {
 type Made = Order | Promise<Order>;
 
 describe('a resolution about a copy that was edited', () => {
+  let given: Given;
+  // Shared: whatever is refused touches nothing.
+  beforeAll(async () => {
+    given = await tampered();
+  });
+
   test.each<readonly [string, string, (given: Given) => Made]>([
     [
       'that is no signed statement',
@@ -136,7 +142,6 @@ describe('a resolution about a copy that was edited', () => {
       },
     ],
   ])('%s is refused with %s, and nothing is touched', async (_what, code, make) => {
-    const given = await tampered();
     const { client, registryId } = given;
     const order = await make(given);
     const before = await stateOf(client, registryId);

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type Digest, digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
 import type { SetAside } from '../../shared/ledger/resolution.ts';
 import { close } from '../../shared/registry/close.ts';
@@ -50,6 +50,12 @@ async function stateOf({ known }: MemoryInstance, registryId: RegistryId) {
 }
 
 describe('a set-aside', () => {
+  let given: Given;
+  // Shared: whatever is refused touches nothing.
+  beforeAll(async () => {
+    given = await tampered();
+  });
+
   test.each<readonly [string, string, (given: Given) => Order]>([
     [
       'that is no signed statement',
@@ -97,7 +103,6 @@ describe('a set-aside', () => {
       (given) => orderOf(given, { from: 4 as SetAside['from'] }),
     ],
   ])('%s is refused with %s, and nothing is touched', async (_what, code, make) => {
-    const given = await tampered();
     const { contractor, registryId } = given;
     const before = await stateOf(contractor, registryId);
 

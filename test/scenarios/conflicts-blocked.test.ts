@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { close } from '../../shared/registry/close.ts';
 import { carriedCommits, encodeMessage } from '../../shared/registry/messages.ts';
 import type { PeerRequest } from '../../shared/registry/peer-transport.ts';
-import { uploadDocument } from '../builders.ts';
-import { acceptAt, decide, openAt, peersWithout, setAsideAt } from '../conflicts.ts';
+import { reconfigurePeers } from '../builders.ts';
+import { acceptAt, decide, inForceAt, openAt, setAsideAt } from '../conflicts.ts';
 import { deliveryOf, forgeCommit } from '../forged-commit.ts';
 import { one, salt } from '../memory-cluster.ts';
 import {
@@ -53,15 +53,13 @@ describe('two conflicts at once', () => {
     await decide(client, registryId, { manner: 'expel', conflicts });
     await rest(cluster);
 
-    const peers = await peersWithout(client, registryId, contractor);
-    const transactionId = crypto.randomUUID();
-    const refused = await client.append(registryId, {
-      type: 'reconfigure-peers',
-      transactionId,
-      peers,
-    });
+    const refused = await client.reconfigure(registryId, [client, architect]);
+    // A lead that does it all the same is not heeded.
     const head = await headOf(client, registryId);
-    const { commit } = forgeCommit(client.ports.signer, head, [uploadDocument('UNASKED')]);
+    const left = [client, architect].map(({ id }) => ({ certificateId: id }));
+    const { commit } = forgeCommit(client.ports.signer, head, [reconfigurePeers(left)], {
+      resolves: [await inForceAt(architect, registryId)],
+    });
     const delivered = await architect.answerPeer(client.certificate.certificatePem, {
       operation: 'deliver',
       registryId,
