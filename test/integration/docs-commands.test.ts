@@ -21,7 +21,7 @@ import { type LocalCluster, startLocalCluster } from './local-cluster.ts';
 const ROOT = join(import.meta.dirname, '../..');
 
 /** Commands that other tests run: `npm start`, `npm test` itself, and the long ones. */
-const ELSEWHERE = /^npm (?:start|test)|^npm run (?:bench|synth)/m;
+const ELSEWHERE = /^npm (?:start|test)|^npm run (?:bench|drill|synth)/m;
 
 /** The shell blocks of a page, in order. */
 function blocksOf(page: string): string[] {

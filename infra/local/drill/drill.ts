@@ -48,18 +48,22 @@ function listKinds(): void {
 
 let cluster: Cluster | undefined;
 let stopping = false;
+/** Made for this drill. */
+let scratch: string | undefined;
 
-/** Ctrl-C at any moment: everything ends, and nothing is left behind. */
+/** Ctrl-C at any moment: everything ends, and nothing is left behind but what shows a failure. */
 async function stop(code: number): Promise<void> {
   if (stopping) return;
   stopping = true;
   await cluster?.close();
+  if (scratch !== undefined && code !== 1) rmSync(scratch, { recursive: true, force: true });
   process.exit(code);
 }
 
 async function main({ drill, manner, directory: kept }: Options): Promise<void> {
   const narrator = createNarrator((line) => console.log(line));
-  const directory = kept ?? mkdtempSync(join(tmpdir(), 'registry-drill-'));
+  if (kept === undefined) scratch = mkdtempSync(join(tmpdir(), 'registry-drill-'));
+  const directory = kept ?? scratch ?? '';
   narrator.plain(`Drill ${drill.kind}: ${drill.cause}. Resolved by ${manner}.`);
   narrator.plain(`Starting four instances on this machine; what they keep is in ${directory}`);
   const started = performance.now();
@@ -76,8 +80,6 @@ async function main({ drill, manner, directory: kept }: Options): Promise<void> 
   const site = { cluster, members, narrator, directory: join(directory, 'drill') };
   await holdDrill(site, drill, manner);
   narrator.plain(`\nThe drill is over after ${duration(performance.now() - started)}.`);
-  await cluster.close();
-  if (kept === undefined) rmSync(directory, { recursive: true, force: true });
   await stop(0);
 }
 
@@ -91,5 +93,7 @@ try {
 } catch (error) {
   const reason = error instanceof Error ? error.message : String(error);
   console.error(stopping ? 'stopped' : `\n${reason}`);
+  if (reason.startsWith('Unknown option')) console.error(USAGE);
+  if (scratch !== undefined && !stopping) console.error(`Logs and files are kept in ${scratch}`);
   await stop(1);
 }

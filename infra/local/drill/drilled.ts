@@ -1,6 +1,7 @@
 /** A registry on the cluster of this machine, with the clients of its members, for a drill. */
 import { setTimeout } from 'node:timers/promises';
 import type { ConflictSummary } from '../../../shared/client/conflicts.ts';
+import { RegistryError } from '../../../shared/client/problem.ts';
 import { readProfile } from '../../../shared/client/profile.ts';
 import { RegistryClient } from '../../../shared/client/registry-client.ts';
 import type { RecordedDocument } from '../../../shared/client/upload.ts';
@@ -192,19 +193,34 @@ export class Drilled {
 
   /** From every instance that is online a receipt with the confirmations of all mirrors. */
   async untilFinal(sequence: number): Promise<void> {
-    const options = { timeoutMs: PATIENCE_MS };
-    await Promise.all(
-      this.online.map((name) =>
-        this.application(name).waitUntilConfirmed(this.registryId, sequence, options),
-      ),
-    );
+    for (const name of this.online) {
+      // Asked for often; the proof, which takes longer, once.
+      await this.until(`entry ${sequence} final at ${name}`, async () => {
+        const known = await this.#statusAt(name, sequence);
+        return known?.status.status.startsWith('final') === true ? true : undefined;
+      });
+      const options = { timeoutMs: PATIENCE_MS };
+      await this.application(name).waitUntilConfirmed(this.registryId, sequence, options);
+    }
+  }
+
+  /** What the instance says of the entry; undefined: it has not got it yet. */
+  #statusAt(name: MemberName, sequence: number) {
+    const { unverified } = this.application(name);
+    return unverified.entryStatus(this.registryId, sequence).catch((error: unknown) => {
+      if (error instanceof RegistryError && error.status === 404) return undefined;
+      throw error;
+    });
   }
 
   /** The lead knows that these have confirmed the entry. */
   async untilConfirmedBy(sequence: number, ...names: readonly MemberName[]): Promise<void> {
-    const peers = names.map((name) => this.id(name));
-    const options = { timeoutMs: PATIENCE_MS, peers };
-    await this.application(LEAD).waitUntilConfirmed(this.registryId, sequence, options);
+    await this.until(`entry ${sequence} confirmed by ${names.join(' and ')}`, async () => {
+      const known = await this.#statusAt(LEAD, sequence);
+      const confirmed = known?.confirmations.filter((each) => each.confirmed !== undefined) ?? [];
+      const all = names.every((name) => confirmed.some(({ peer }) => peer === this.id(name)));
+      return all ? true : undefined;
+    });
   }
 
   /** Nobody who is online has that conflict open. */

@@ -8,7 +8,14 @@ import { acceptAtMirrors, decide, setAsideAt, showNext } from './decided.ts';
 import { type Drilled, LEAD, VICTIM } from './drilled.ts';
 import { Forger, versionAgain } from './forger.ts';
 import { Storage } from './saboteur.ts';
-import { type ShownAlarm, showAlarm, showBlocked, showProof, showRecovery } from './shown.ts';
+import {
+  type ShownAlarm,
+  showAlarm,
+  showBlocked,
+  showProof,
+  showRecovery,
+  showSound,
+} from './shown.ts';
 import { succeed } from './successor.ts';
 
 const PLAN = 'ARC-0001';
@@ -26,6 +33,7 @@ export async function fork(drilled: Drilled, manner: string): Promise<ShownAlarm
   await showNext(drilled, alarm.conflictId);
   if (manner === 'close') {
     await succeed(drilled);
+    await showSound(drilled);
     return alarm;
   }
   await replayOneBranch(drilled, alarm);
@@ -52,8 +60,11 @@ async function tellTwoStories(drilled: Drilled): Promise<number> {
   const { carried } = forger.forge(head, await versionAgain(drilled, PLAN, 2));
   const since = Date.now();
   const answer = await forger.deliver(head.registryId, drilled.member(VICTIM), carried);
-  if (answer.outcome !== 'answered' || answer.status !== 200)
-    throw new Error(`the contractor did not take the forged entry: ${JSON.stringify(answer)}`);
+  if (answer.outcome !== 'answered' || answer.status !== 200) {
+    const said =
+      answer.outcome === 'answered' ? Buffer.from(answer.body).toString() : answer.reason;
+    throw new Error(`the contractor did not take the forged entry: ${said}`);
+  }
   drilled.at(
     VICTIM,
     `gets another entry ${told.sequence} with the lead's key and certificate, and confirms it: ` +

@@ -63,8 +63,9 @@ export async function showBlocked(
     await drilled.record(documentId, 'Musterstadt, ein Schreiben');
   } catch (error) {
     if (!(error instanceof RegistryError) || error.code !== 'REGISTRY_IN_CONFLICT') throw error;
-    drilled.at(LEAD, `an append is answered ${error.status} ${error.code}`);
-    drilled.at(LEAD, drilled.named(error.message));
+    const [reason] = error.message.split(';');
+    drilled.at(LEAD, `an append is answered ${error.status} ${error.code}: ${reason}`);
+    drilled.at(LEAD, `the answer says where to look: ${error.members['address']}`);
     const held = await drilled.application(LEAD).entry(drilled.registryId, 2);
     drilled.at(LEAD, `reading goes on: entry ${held.receipt.sequence} has its receipt`);
     return error;
