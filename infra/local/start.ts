@@ -114,7 +114,7 @@ function soundAlarms(running: Cluster, members: readonly Member[]): void {
     narrator.alarm(`conflict at ${instance}: ${kind} at entry ${sequence}`, [
       `registry ${registryId}`,
       `accused: ${accused === 'open' ? 'nobody yet' : nameOf(accused)}; found by ${nameOf(finder)}`,
-      detail,
+      detail.replaceAll(/\b[0-9a-f]{64}\b/g, nameOf),
       'what is proven, what has to happen next, and who has to do it:',
       `npm run -s registry -- conflict ${conflictId} --profile ${profile} --registry ${registryId}`,
     ]);
