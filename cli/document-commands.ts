@@ -38,6 +38,12 @@ export const documentCommands: Commands = {
     flags: [NO_FOLLOW],
     run: upload,
   },
+  give: {
+    usage: 'give --profile <file> --registry <id> --file <path>',
+    required: ['profile', 'registry', 'file'],
+    optional: [],
+    run: give,
+  },
   download: {
     usage:
       'download --profile <file> --registry <id> --document <id> --version <number> --out <path>',
@@ -154,6 +160,29 @@ async function beginningOf(path: string): Promise<Uint8Array> {
   } catch (error) {
     throw unreadable(path, codeOf(error));
   }
+}
+
+/** Bytes that the instance lacks: nothing is recorded, and nothing that is no version is sent. */
+async function give(given: Given, output: Output): Promise<void> {
+  await withClient(given, async (client) => {
+    const path = given.value('file');
+    const registryId = given.value('registry');
+    const { contentDigest } = await hashContent(path);
+    if (!(await isRegisteredIn(client, registryId, contentDigest)))
+      throw new CommandMistake(
+        `${path} (SHA-256 ${contentDigest}) is no version of a document in this registry, as ` +
+          `${client.endpoint} knows it: \`registry upload\` records a new one`,
+      );
+    const { outcome, size } = await client.giveContent(registryId, path);
+    const done = outcome === 'sent' ? 'has them now' : 'had them before: nothing was sent';
+    output(`${size} bytes, SHA-256 ${contentDigest}: ${client.endpoint} ${done}`);
+  });
+}
+
+async function isRegisteredIn(client: RegistryClient, registryId: string, contentDigest: string) {
+  for await (const version of client.contents(contentDigest))
+    if (version.registryId === registryId) return true;
+  return false;
 }
 
 async function download(given: Given, output: Output): Promise<void> {

@@ -39,14 +39,6 @@ export async function withHead(
   return head === undefined ? registryUnknown() : respond(head);
 }
 
-/** Whether the instance has the bytes of a version. */
-export async function holds(
-  { blobs }: Instance,
-  { contentDigest, size }: { readonly contentDigest: Digest; readonly size: number },
-): Promise<boolean> {
-  return (await blobs.sizeOf(contentDigest)) === size;
-}
-
 /** An entry with all that belongs to it; canonical encoding of each member gives its bytes. */
 export function entryBody(stored: StoredEntry) {
   return {

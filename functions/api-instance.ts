@@ -3,8 +3,9 @@ import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
 import { readCertificate } from '../shared/ledger/certificate.ts';
 import { verifyIssuer } from '../shared/ledger/certificate-chain.ts';
 import { type CertificateId, isCertificateId } from '../shared/ledger/digest.ts';
+import { generationOf } from '../shared/registry/held-content.ts';
 import * as documents from '../shared/registry/read-documents.ts';
-import type { Handler } from './api-answers.ts';
+import { type Handler, registryUnknown } from './api-answers.ts';
 import { marked } from './api-documents.ts';
 
 let description: Uint8Array | undefined;
@@ -30,15 +31,18 @@ export const readInstance: Handler<'readInstance'> = async ({ instance }) => {
 
 /** Where to PUT bytes, once and exactly these; or that they are here already. */
 export const requestUpload: Handler<'requestUpload'> = async ({ instance, body }) => {
-  const { contentDigest, size } = body;
-  const held = await instance.blobs.sizeOf(contentDigest);
+  const { contentDigest, registryId, size } = body;
+  const head = registryId === undefined ? undefined : await instance.store.head(registryId);
+  if (registryId !== undefined && head === undefined) return registryUnknown();
+  const generation = generationOf(head, contentDigest);
+  const held = await instance.blobs.sizeOf(contentDigest, generation);
   if (held !== undefined && held !== size)
     return problem(
       'CONTENT_SIZE_DIFFERS',
       `the bytes with this SHA-256 are ${held} bytes long, not ${size}`,
     );
   if (held !== undefined) return answer(200, { contentDigest, size, held: true });
-  const upload = await instance.blobs.uploadTarget({ contentDigest, size });
+  const upload = await instance.blobs.uploadTarget({ contentDigest, size, generation });
   return answer(201, { contentDigest, size, held: false, upload });
 };
 

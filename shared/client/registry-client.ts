@@ -16,6 +16,7 @@ import {
 } from './appending.ts';
 import { type CallOptions, Calls } from './calls.ts';
 import { Connection } from './connection.ts';
+import type { ContentSource } from './content-source.ts';
 import {
   acceptResolution,
   type ClosedRegistry,
@@ -47,10 +48,13 @@ import {
 } from './signing.ts';
 import { UnverifiedReads } from './unverified-reads.ts';
 import {
+  type GivenContent,
+  giveContent,
   hashDocument,
   type NewDocument,
   type RecordedDocument,
   recordDocument,
+  type SendOptions,
   type UploadOptions,
 } from './upload.ts';
 import { VerifiedReads } from './verified-reads.ts';
@@ -171,6 +175,18 @@ export class RegistryClient extends VerifiedReads {
   ): Promise<RecordedDocument> {
     const hashed = await hashDocument(registryId, document, options);
     return this.#leads.atLead(registryId, (lead) => recordDocument(lead, hashed, options));
+  }
+
+  /**
+   * Gives this very instance the bytes of a version that it lacks, and records nothing. What it has
+   * as they should be does not travel.
+   */
+  giveContent(
+    registryId: string,
+    content: ContentSource,
+    options: SendOptions = {},
+  ): Promise<GivenContent> {
+    return giveContent(this.calls, registryId, content, options);
   }
 
   /** Asks for one signature. */

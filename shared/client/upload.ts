@@ -29,7 +29,7 @@ import {
   type Progress,
 } from './content-source.ts';
 import { putBytes } from './object-store.ts';
-import { documentPath, entryPath } from './paths.ts';
+import { documentPath, entryPath, registryPath } from './paths.ts';
 import { RegistryError } from './problem.ts';
 import { Receipts, recordedEntryOf } from './receipts.ts';
 import { withRetries } from './retries.ts';
@@ -48,15 +48,24 @@ export interface NewDocument {
   readonly supersedes?: Link;
 }
 
-/** With a transaction id that is kept, the whole call may be repeated by another process. */
-export interface UploadOptions extends CallOptions, Repeatable {
+export interface SendOptions extends CallOptions {
   /** Told after every chunk: the bytes are read twice, hashed first, then sent if need be. */
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** With a transaction id that is kept, the whole call may be repeated by another process. */
+export interface UploadOptions extends SendOptions, Repeatable {}
+
 export interface RecordedDocument extends RecordedEntry, Content {
   readonly documentId: string;
   readonly version: number;
+}
+
+/** Bytes for one registry, hashed. */
+export interface HashedContent {
+  readonly registryId: string;
+  readonly source: ContentSource;
+  readonly content: Content;
 }
 
 /** A document with what is the same wherever and however often it is recorded. */
@@ -135,7 +144,7 @@ async function recordNext(
   const append = () => appendTo(lead, registryId, prepared, call);
   const entries = await append().catch(async (error: unknown) => {
     if (!isCode(error, 'CONTENT_NOT_UPLOADED')) throw error;
-    await sendContent(lead, hashed, options);
+    await sendContent(lead, { registryId, source: document.content, content }, options);
     return append();
   });
   return { ...(entries[0] as RecordedEntry), documentId, version, ...content };
@@ -198,32 +207,53 @@ async function recordedBefore(
   return { ...recordedEntryOf(found), documentId, version, ...content };
 }
 
-/** Sends the bytes, unless they are there. */
-async function sendContent(
-  lead: Calls,
-  hashed: HashedDocument,
-  options: UploadOptions,
-): Promise<void> {
+/** Sends the bytes for one registry, unless the instance says that it has them. */
+export async function sendContent(
+  instance: Calls,
+  hashed: HashedContent,
+  options: SendOptions,
+): Promise<'sent' | 'held'> {
   const { signal } = options;
-  const { retries, timeoutMs } = lead.limits;
+  const { retries, timeoutMs } = instance.limits;
+  const asked = { ...hashed.content, registryId: hashed.registryId };
   const call = signal === undefined ? {} : { signal };
-  await withRetries(retries, signal, async () => {
-    const { upload } = await lead.post('/v1/uploads', hashed.content, uploadAnswer, call);
-    if (upload === undefined) return;
+  return withRetries(retries, signal, async () => {
+    const { upload } = await instance.post('/v1/uploads', asked, uploadAnswer, call);
+    if (upload === undefined) return 'held';
     const bytes = sending(hashed, options);
     const { status, code } = await putBytes(upload, bytes, { idleMsMax: timeoutMs, ...call });
     // 412: they have arrived by another way.
-    if (status !== 200 && status !== 412) throw refused(status, code);
+    if (status === 200) return 'sent';
+    if (status === 412) return 'held';
+    throw refused(status, code);
   });
+}
+
+/** What an instance has now, and whether it had to be sent. */
+export interface GivenContent extends Content {
+  readonly outcome: 'sent' | 'held';
+}
+
+/** The bytes of a version that is recorded, for an instance that lacks them. */
+export async function giveContent(
+  instance: Calls,
+  registryId: string,
+  source: ContentSource,
+  options: SendOptions,
+): Promise<GivenContent> {
+  registryPath(registryId);
+  const content = await hashContent(source, options);
+  const outcome = await sendContent(instance, { registryId, source, content }, options);
+  return { ...content, outcome };
 }
 
 /** The bytes once more. What has changed since it was hashed must not wait for its end. */
 async function* sending(
-  { document, content: { size } }: HashedDocument,
-  { signal, onProgress }: UploadOptions,
+  { source, content: { size } }: HashedContent,
+  { signal, onProgress }: SendOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let bytes = 0;
-  for await (const chunk of chunksOf(document.content, signal)) {
+  for await (const chunk of chunksOf(source, signal)) {
     bytes += chunk.length;
     if (bytes > size) throw changed();
     yield chunk;

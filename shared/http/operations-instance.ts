@@ -90,20 +90,26 @@ export const instanceOperations = defineOperations({
     summary: 'Ask for an address for bytes',
     description:
       'PUT the bytes to the address, once and with exactly the headers given. ' +
-      'The store refuses bytes that do not come out to the SHA-256.',
+      'The store refuses bytes that do not come out to the SHA-256. ' +
+      'Where the first object of a document was found to be something else, the registry in which ' +
+      'that was found takes another one: name it, and the address is for that one.',
     roles: APPENDERS,
     body: jsonBody(
       named('UploadRequest', 'The bytes that are to come.', () =>
-        z.strictObject({ contentDigest: digestSchema, size: sizeSchema }),
+        z.strictObject({
+          contentDigest: digestSchema,
+          registryId: digestSchema.exactOptional(),
+          size: sizeSchema,
+        }),
       ),
-      'SHA-256 and size of the bytes.',
-      { contentDigest: DIGEST, size: 981 },
+      'SHA-256 and size of the bytes, and the registry that they are for.',
+      { contentDigest: DIGEST, registryId: DIGEST, size: 981 },
     ),
     answers: {
       200: { description: 'The bytes are here already.', schema: upload },
       201: { description: 'Where to PUT the bytes.', schema: upload },
     },
-    problems: ['CONTENT_SIZE_DIFFERS'],
+    problems: ['CONTENT_SIZE_DIFFERS', 'REGISTRY_UNKNOWN'],
   },
   findContent: {
     method: 'GET',

@@ -319,6 +319,7 @@ export interface BlobStore {
   uploadTarget(content: {
     readonly contentDigest: Digest;
     readonly size: number;
+    readonly generation?: number;
   }): Promise<UploadTarget>;
   /** A URL that anybody can GET for at most five minutes; does not check that bytes are there. */
   downloadUrl(

@@ -165,6 +165,17 @@ export function blobStoreContract(open: () => Promise<BlobStoreUnderTest>): void
     expect(await store.put(content(bytes), chunksOf(bytes))).toBe('held');
   });
 
+  test('an upload target of a later object leaves the first one as it is', async () => {
+    await store.put(content(bytes), chunksOf(bytes));
+    const target = await store.uploadTarget({ ...content(bytes), generation: 2 });
+
+    expect(await store.sizeOf(digestOf(bytes), 2)).toBeUndefined();
+    expect(await world.upload(target, bytes)).toBe(200);
+
+    expect(await store.sizeOf(digestOf(bytes), 2)).toBe(bytes.length);
+    expect(await world.upload(target, bytes)).toBe(412);
+  });
+
   test('an upload target refuses other bytes and can be used again', async () => {
     const target = await store.uploadTarget(content(bytes));
 

@@ -48,6 +48,28 @@ describe('registries and their peers', () => {
   });
 });
 
+describe('bytes that an instance lacks', () => {
+  test('are given to it from a file that is registered, once', async () => {
+    const { run, create, write, cluster, profile, atMirror } = await commandLine();
+    const R = await create();
+    const plan = write('plan.txt', 'Grundriss');
+    cluster.downloads = async () => undefined;
+    await run('upload', '--registry', R, '--document', 'A', '--file', plan);
+    const at = ['--profile', profile('mirror', atMirror.profile()), '--registry', R];
+
+    const given = await run('give', ...at, '--file', plan);
+    const again = await run('give', ...at, '--file', plan);
+    const other = await run('give', ...at, '--file', write('other.txt', 'Schnitt'));
+
+    expect(given.lines).toEqual([expect.stringMatching(/^9 bytes, .* has them now$/)]);
+    expect(again.lines).toEqual([expect.stringMatching(/ had them before: nothing was sent$/)]);
+    expect(other.code).toBe(1);
+    expect(other.lines).toEqual([
+      expect.stringMatching(/other\.txt \(SHA-256 .*is no version of a document in this registry/),
+    ]);
+  });
+});
+
 describe('documents', () => {
   test('are recorded, listed, found by their bytes and downloaded', async () => {
     const { run, create, write, path, read } = await commandLine();

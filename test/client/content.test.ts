@@ -80,6 +80,23 @@ describe('a document', () => {
     expect(atLead.arrivedAtStore).toHaveLength(1);
   });
 
+  test('is given to an instance that lacks its bytes, and nothing is recorded', async () => {
+    const { client, registryId, cluster, lead, atMirror } = await registry();
+    cluster.downloads = async () => undefined;
+    const { contentDigest, size } = await client.uploadDocument(registryId, document('A'));
+    const own = clientOf(atMirror);
+
+    const given = await own.giveContent(registryId, Buffer.from('A'));
+    const again = await own.giveContent(registryId, Buffer.from('A'));
+
+    expect([given, again]).toEqual([
+      { contentDigest, size, outcome: 'sent' },
+      { contentDigest, size, outcome: 'held' },
+    ]);
+    expect(atMirror.arrivedAtStore.map(({ body }) => body.toString())).toEqual(['A']);
+    expect(await lead.head(registryId as never)).toMatchObject({ sequence: 2 });
+  });
+
   test('that another instance has to record does not send its bytes', async () => {
     const { registryId, atMirror } = await registry();
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { encodeCanonical } from '../../shared/ledger/canonical.ts';
+import { digestOf } from '../../shared/ledger/digest.ts';
 import { payloadOf } from '../../shared/ledger/jws.ts';
 import { limits } from '../../shared/ledger/limits.ts';
 import { testApplication, testInstance } from '../certificate-authority.ts';
@@ -489,6 +490,18 @@ describe('bodies that nobody hashes', () => {
 
     expect(held).toMatchObject({ status: 200, body: { held: true } });
     expectProblem(larger, 409, 'CONTENT_SIZE_DIFFERS');
+  });
+
+  test('bytes for a registry that is not here are not taken', async () => {
+    const { client } = await leading();
+    const content = { contentDigest: digestOf('new'), size: 3 };
+
+    const answer = await client.call('POST', '/v1/uploads', {
+      ...content,
+      registryId: digestOf('another'),
+    });
+
+    expectProblem(answer, 404, 'REGISTRY_UNKNOWN');
   });
 });
 

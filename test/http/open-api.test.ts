@@ -245,6 +245,16 @@ const rows: readonly Row[] = [
   ['readInstance', 400, () => ({ query: { colour: 'red' } })],
   ['requestUpload', 201, () => ({ body: { contentDigest: digestOf('new'), size: 3 } })],
   ['requestUpload', 200, ({ contentDigest }) => ({ body: { contentDigest, size: 16 } })],
+  [
+    'requestUpload',
+    200,
+    ({ contentDigest, registryId }) => ({ body: { contentDigest, registryId, size: 16 } }),
+  ],
+  [
+    'requestUpload',
+    404,
+    () => ({ body: { contentDigest: digestOf('new'), registryId: digestOf('no'), size: 3 } }),
+  ],
   ['requestUpload', 409, ({ contentDigest }) => ({ body: { contentDigest, size: 17 } })],
   ['requestUpload', 400, () => ({ body: { contentDigest: 'abc', size: 3 } })],
   ['requestUpload', 413, () => ({ body: 'x'.repeat(70_000) })],

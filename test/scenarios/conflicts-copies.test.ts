@@ -323,6 +323,31 @@ describe('somebody changed a document in the bucket', () => {
     await expectAllFinal(all, registryId);
   });
 
+  test('of all: it is given to the one whose operator set it aside, and goes where it counts', async () => {
+    const { cluster, client, architect, contractor, registryId } = await swarm();
+    const { contentDigest, read } = await document(contractor, registryId);
+    for (const each of [client, architect, contractor])
+      each.blobs.corrupt(contentDigest, Buffer.from(WRONG));
+    await findTampering(contractor, registryId, 3);
+    await rest(cluster);
+    await setAsideFrom(contractor, registryId, 3);
+    await decide(client, registryId, { manner: 'replay' });
+    await rest(cluster, 2);
+    expect((await headOf(contractor, registryId)).contents).toEqual({ [contentDigest]: 2 });
+    const right = Buffer.from('D-2 version 1');
+    const content = { contentDigest, size: right.length };
+
+    const first = await contractor.call('POST', '/v1/uploads', content);
+    const asked = await contractor.call('POST', '/v1/uploads', { ...content, registryId });
+    await contractor.blobs.upload(asked.body.upload, right);
+    await rest(cluster);
+
+    expect([first.status, first.body.held, asked.status]).toEqual([200, true, 201]);
+    expect([await read(1), await read(2)]).toEqual([WRONG, 'D-2 version 1']);
+    const { status } = await contractor.status(registryId, 4);
+    expect(status.status).toBe('final');
+  });
+
   test('of the lead: it takes it back from a peer, and serves it from there on', async () => {
     const { cluster, client, architect, contractor, registryId, all } = await swarm();
     const { contentDigest, read } = await document(client, registryId);

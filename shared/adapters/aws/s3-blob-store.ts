@@ -50,10 +50,10 @@ export class S3BlobStore implements BlobStore {
     return this.#sizeOf(documentKey(contentDigest, generation), contentDigest);
   }
 
-  async uploadTarget({ contentDigest, size }: Content): Promise<UploadTarget> {
+  async uploadTarget({ contentDigest, size, generation }: Content): Promise<UploadTarget> {
     const command = new PutObjectCommand({
       Bucket: this.#bucket,
-      Key: documentKey(contentDigest),
+      Key: documentKey(contentDigest, generation),
       ...boundTo(contentDigest, size),
     });
     const url = await getSignedUrl(this.#client, command, {

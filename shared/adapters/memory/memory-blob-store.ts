@@ -117,9 +117,10 @@ export class MemoryBlobStore implements BlobStore {
     if (issued === undefined) return 403;
     for (const [name, value] of Object.entries(headersOf(issued)))
       if (target.headers[name] !== value) return 403;
-    if (this.#documents.has(issued.contentDigest)) return 412;
+    const place = placeOf(issued.contentDigest, issued.generation);
+    if (this.#documents.has(place)) return 412;
     if (bytes.length !== issued.size || digestOf(bytes) !== issued.contentDigest) return 400;
-    this.#documents.set(issued.contentDigest, Uint8Array.from(bytes));
+    this.#documents.set(place, Uint8Array.from(bytes));
     return 200;
   }
 
