@@ -2,14 +2,15 @@ import { leadOf } from '../ledger/chain.ts';
 import type { ConflictStatement } from '../ledger/conflict.ts';
 import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import type { Refused } from '../ledger/errors.ts';
-import { type ConcludePorts, isConcluded } from './conclude.ts';
+import { type ConcludePorts, conclude, isConcluded } from './conclude.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
 import type { KnownResolution } from './kept-statements.ts';
 import type { Delivery } from './messages.ts';
+import { asksForList } from './newest-list.ts';
 import type { Head } from './ports.ts';
 import { type ReceiveConflictPorts, receiveConflict } from './receive-conflict.ts';
 import { receiveResolution } from './receive-decision.ts';
-import { isOfLead, readStanding } from './standing.ts';
+import { isBareWord, isOfLead, readStanding } from './standing.ts';
 import { namedBy } from './store-commits.ts';
 
 /** What a mirror does not take while conflicts are open, or for ever: protocol section 7. */
@@ -29,7 +30,6 @@ export async function barredFromNext(
 ): Promise<Barred | undefined> {
   if (head.closed === true) return { outcome: 'closed' };
   if (head.openConflicts.length === 0) return undefined;
-  const barred = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
   if ((await readStanding(ports, head)).outcome === 'resolving') return undefined;
   // What the lead decided may come with the entries before it comes with the statements.
   for (const signed of delivery.resolutions ?? []) {
@@ -37,9 +37,18 @@ export async function barredFromNext(
     // Its lead may have come into office in what this copy lacks: an invitation proves it.
     if (typeof taken !== 'string' && taken.outcome === 'ahead') return { outcome: 'uninvited' };
   }
+  await conclude(ports, registryId);
   const now = await ports.store.head(registryId);
-  if (now === undefined || now.openConflicts.length === 0) return undefined;
-  return (await readStanding(ports, now)).outcome === 'resolving' ? undefined : barred;
+  return now === undefined || now.openConflicts.length === 0 ? undefined : barredNow(ports, now);
+}
+
+async function barredNow(ports: ConcludePorts, now: Head): Promise<Barred | undefined> {
+  const { outcome, open } = await readStanding(ports, now);
+  if (outcome === 'resolving') return undefined;
+  // Who claims it may have left since: then the newest list ends it.
+  const claimed = open.some(({ said, resolution }) => isBareWord(said.kind) && !resolution);
+  if (claimed && (await asksForList(ports, now))) return { outcome: 'uninvited' };
+  return { outcome: 'in-conflict', conflicts: now.openConflicts };
 }
 
 /** Entries up to where it was decided, and then the one that carries it out. */
@@ -58,7 +67,9 @@ export async function barredByResolution(
     if (sequence <= resolution.through.sequence) continue;
     if (!named.includes(digest)) return barred;
     const carried = resolution.manner === 'expel' || resolution.manner === 'replace';
-    if (!carried && !(await isConcluded(ports, head, conflict))) return barred;
+    if (carried || (await isConcluded(ports, head, conflict))) continue;
+    // Whose confirmation is missing may have left since.
+    return (await asksForList(ports, head)) ? { outcome: 'uninvited' } : barred;
   }
   return undefined;
 }

@@ -6,15 +6,17 @@ import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import type { SetAside } from '../ledger/resolution.ts';
 import { allReports } from './kept-statements.ts';
+import { newestPeers } from './newest-list.ts';
 import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { tried } from './resolve.ts';
-import { type OpenConflict, readStanding } from './standing.ts';
+import { isBareWord, isOfLead, type OpenConflict, readStanding } from './standing.ts';
 
 /**
  * Closing what a resolution has resolved without an entry of its own: a replay, by the mirror's
  * confirmation; a take-back, by the lead's whole copy and each mirror's acceptance (protocol
- * section 7). Looked at whenever a confirmation or a decision arrives, and by the sweep: a crash
- * anywhere leaves the conflict open until the next look.
+ * section 7). The bare word of a peer ends where that peer has left. Looked at whenever a
+ * confirmation, a decision or a delivery arrives, and by the sweep: a crash anywhere leaves the
+ * conflict open until the next look.
  */
 
 export interface ConcludePorts {
@@ -25,7 +27,7 @@ export interface ConcludePorts {
 
 const ATTEMPTS_MAX = 8;
 
-/** Closes every open conflict whose resolution has come true. Returns the ids. */
+/** Closes every open conflict that is over. Returns the ids. */
 export async function conclude(ports: ConcludePorts, registryId: RegistryId): Promise<Digest[]> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const head = await ports.store.head(registryId);
@@ -48,8 +50,22 @@ async function concludedAmong(
 ): Promise<Set<Digest>> {
   const concluded = new Set<Digest>();
   for (const conflict of open)
-    if (await isConcluded(ports, head, conflict)) concluded.add(conflict.conflictId);
+    if ((await isDeserted(ports, head, conflict)) || (await isConcluded(ports, head, conflict)))
+      concluded.add(conflict.conflictId);
   return concluded;
+}
+
+/**
+ * A bare word whose signer has left: by a list that this copy lacks, or nothing would have been
+ * stored on top. Nobody who holds that list takes such a word, so nobody could decide on it either.
+ */
+async function isDeserted(
+  { store, signer }: ConcludePorts,
+  head: Head,
+  { said }: OpenConflict,
+): Promise<boolean> {
+  if (!isBareWord(said.kind) || signer.knownIds.includes(said.signer)) return false;
+  return !(await newestPeers(store, head)).includes(said.signer);
 }
 
 /** The head without these; a resolution none of whose conflicts is left is in force no more. */
@@ -113,13 +129,17 @@ async function isReplayed(
   const range = { from: through.sequence, count: 1 };
   const [own] = await store.entries(head.registryId, head.copy, range);
   if (!sameLink(own, through)) return false;
-  const mirrors = head.configuration.peers.slice(1);
+  const [lead, ...mirrors] = head.configuration.peers;
   const reports = await allReports(store, head.registryId);
   const reporters = new Set(
     reports.filter((report) => report.conflictId === conflictId).map((each) => each.said.signer),
   );
-  // The lead confirms nothing, and who left the list has no say any more.
-  const asked = said.kind === 'fork' ? mirrors : mirrors.filter((peer) => reporters.has(peer));
+  // The lead confirms nothing, and who has left has no say any more. Of a list that a lead made
+  // which is accused itself no mirror takes that without having stored it.
+  const accuses = isOfLead(said.kind) || said.accused === lead;
+  const present = accuses ? mirrors : await newestPeers(store, head);
+  const concerned = said.kind === 'fork' ? mirrors : mirrors.filter((peer) => reporters.has(peer));
+  const asked = concerned.filter((peer) => present.includes(peer));
   for (const mirror of asked)
     if (!(await hasReplayed(ports, head, { conflictId, said, mirror, through }))) return false;
   return true;

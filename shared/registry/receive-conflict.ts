@@ -13,10 +13,11 @@ import { commitHolding, peersAround } from './configuration-at.ts';
 import type { KeptStatement, OpenedConflict } from './conflict-record.ts';
 import { judgeCommit } from './judge-delivery.ts';
 import { allReports, allResolutions, keptStatement } from './kept-statements.ts';
+import { newestPeers } from './newest-list.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import type { Head, StoredEntry } from './ports.ts';
 import { type ConflictPorts, open, reopen } from './report-conflict.ts';
-import { statedConflicts } from './standing.ts';
+import { isBareWord, statedConflicts } from './standing.ts';
 import { checkCommits, readSettled } from './store-commits.ts';
 
 /**
@@ -47,9 +48,6 @@ const REPORTS_MAX = 16;
 /** Reports that are kept of one signer in all, opened or not. */
 const CLAIMS_MAX = 256;
 
-/** Kinds whose evidence proves what somebody else did. */
-const PROVABLE: ReadonlySet<string> = new Set(['fork', 'invalid-transaction']);
-
 export async function receiveConflict(
   ports: ReceiveConflictPorts,
   registryId: RegistryId,
@@ -68,7 +66,7 @@ export async function receiveConflict(
   const attached = await attach(ports, head, read);
   if (attached !== undefined) return attached;
   // A bare word blocks only as long as its signer is a peer: a former one proves something or not.
-  if (!PROVABLE.has(said.kind) && !head.configuration.peers.includes(said.signer))
+  if (isBareWord(said.kind) && !(await newestPeers(ports.store, head)).includes(said.signer))
     return refuse('SIGNER_NO_PEER', `${said.signer} is no peer any more, and proves nothing`);
   const bytes = await evidenceOf(ports, head, said, caller);
   if (bytes === undefined) return { outcome: 'ahead', head: head.sequence };
@@ -91,14 +89,14 @@ async function signerFlaw(
   const commit = ahead ? [] : await commitHolding(store, head, sequence);
   const then = ahead ? [] : await peersAround(store, head, commit);
   // A bare word is about the signer's own copy, also of entries from before it was a peer.
-  const now = ahead || !PROVABLE.has(kind) ? head.configuration.peers : [];
+  const now = ahead || isBareWord(kind) ? head.configuration.peers : [];
   const peers = new Set([...then, ...now]);
   const wait = { outcome: 'ahead', head: head.sequence } as const;
   if (!peers.has(signer)) {
     if (ahead) return wait;
     return refuse('SIGNER_NO_PEER', `${signer} was no peer at entry ${sequence}`);
   }
-  if (!PROVABLE.has(kind)) return undefined;
+  if (isBareWord(kind)) return undefined;
   const lead = ahead ? leadOf(head.configuration) : leadIn(commit, sequence);
   if (accused === lead) return undefined;
   if (ahead) return wait;
@@ -302,7 +300,7 @@ async function openLikewise(
     recordedAt,
   };
   const detail = `reported by ${said.signer}`;
-  const bare = !PROVABLE.has(said.kind);
+  const bare = isBareWord(said.kind);
   const unless = async (now: Head) => bare && hasClaimOpen(ports, now, conflict);
   const opened = await open(ports, conflict, { origin: 'received', detail, unless });
   if (opened === 'barred')
@@ -340,6 +338,6 @@ async function hasClaimOpen(
   const stated = await statedConflicts(store, head);
   return stated.some(
     ({ conflictId: id, said }) =>
-      id !== conflictId && said.signer === signer && !PROVABLE.has(said.kind),
+      id !== conflictId && said.signer === signer && isBareWord(said.kind),
   );
 }

@@ -14,6 +14,7 @@ import { checkResolution } from '../ledger/resolution-rules.ts';
 import { type ConcludePorts, conclude } from './conclude.ts';
 import type { KeptKind } from './conflict-record.ts';
 import { allReports, allResolutions, keptStatement } from './kept-statements.ts';
+import { laterInvitation } from './newest-list.ts';
 import type { Head, LedgerStore } from './ports.ts';
 import { tried, withResolution } from './resolve.ts';
 
@@ -111,10 +112,8 @@ export async function isLeadHere(
   signer: CertificateId,
 ): Promise<boolean> {
   if (leadOf(head.configuration) === signer) return true;
-  const invitation = await store.invitation(head.registryId);
-  // One that ends before the own copy does says nothing about who leads now.
-  const later = (invitation?.through ?? 0) > head.configuration.sequence;
-  return invitation !== undefined && later && leadOf(invitation) === signer;
+  const later = await laterInvitation(store, head);
+  return later !== undefined && leadOf(later) === signer;
 }
 
 /** An acceptance, a set-aside or a closing of another instance: kept for all to see. */

@@ -62,6 +62,11 @@ export function isOfLead(kind: ConflictKind): boolean {
   return kind === 'fork' || kind === 'invalid-transaction';
 }
 
+/** Nothing but its signer's word about itself, or about what it received. */
+export function isBareWord(kind: ConflictKind): boolean {
+  return !isOfLead(kind);
+}
+
 /** The open conflicts with what they say. */
 export async function statedConflicts(
   store: LedgerStore,
