@@ -13,7 +13,7 @@ import { type DynamoDbLocal, startDynamoDbLocal } from '../dynamo-db-local.ts';
 import { conflictIn, ledgerIn, setAsideIn, type TestLedger } from './ledger-store-builders.ts';
 
 const SEED = 'conflict races';
-const INTERLEAVINGS = 100;
+const INTERLEAVINGS = 250;
 const JITTER_MS = 6;
 /** More than the others of a round can overtake anybody. */
 const TRIES_MAX = 100;
