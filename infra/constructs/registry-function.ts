@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
@@ -8,12 +7,11 @@ import {
   Function as LambdaFunction,
   Runtime,
 } from 'aws-cdk-lib/aws-lambda';
-import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Environment } from '../../shared/config.ts';
-
-const ROOT = join(import.meta.dirname, '..', '..');
+import { bundled } from './bundling.ts';
 
 /** Under this name a function's Metadata tells its source, for whoever runs it without a bundle. */
 export const ENTRY_METADATA = 'registry:entry';
@@ -66,26 +64,6 @@ export function registryFunction(
   const resource = made.node.defaultChild as CfnFunction;
   resource.addMetadata(ENTRY_METADATA, entry);
   return made;
-}
-
-function bundled(entry: string) {
-  return {
-    entry: join(ROOT, entry),
-    handler: 'handler',
-    projectRoot: ROOT,
-    depsLockFilePath: join(ROOT, 'package-lock.json'),
-    bundling: {
-      format: OutputFormat.ESM,
-      target: 'node24',
-      mainFields: ['module', 'main'],
-      // The SDK that was tested is the one that runs; Lambda's own changes without notice.
-      bundleAwsSDK: true,
-      // Packages that are still CommonJS ask for `require`, which an ES module has not.
-      banner:
-        "import { createRequire as __createRequire } from 'node:module';" +
-        'const require = __createRequire(import.meta.url);',
-    },
-  };
 }
 
 /** As long as HTTP API waits for an answer. */
