@@ -35,6 +35,8 @@ export interface ClusterOptions {
   readonly sweepSeconds?: number;
   /** A cloud assembly to run in place of the one that infra/app.ts makes. */
   readonly assembly?: string;
+  /** Files to load in place of the functions' sources, by source: `functions/api.lambda.ts`. */
+  readonly bundles?: ReadonlyMap<string, string>;
   /** Lets the folder go, where the caller has claimed it already. */
   readonly release?: () => void;
 }
@@ -216,7 +218,7 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
     emulators.events.add({ ...bus, accessKeyId: key.id, file: join(directory, 'events.jsonl') });
   const port = await freePort(instance.port, `the port of instance ${name}`);
   const service = { region: REGION, accessKeyId: key.id };
-  const { sweepSeconds } = options;
+  const { bundles, sweepSeconds } = options;
   return {
     name,
     directory,
@@ -227,6 +229,7 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
       directory,
       port,
       plan,
+      ...(bundles === undefined ? {} : { bundles }),
       environment: {
         AWS_REGION: REGION,
         AWS_ACCESS_KEY_ID: key.id,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { InvokeReply, InvokeRequest, WorkerSetup } from './function-worker.ts';
@@ -8,6 +9,8 @@ export interface FunctionHostOptions {
   /** Root of the repository, from which the functions name their sources. */
   readonly root: string;
   readonly functions: readonly FunctionPlan[];
+  /** Files to load in place of sources, by source: `functions/api.lambda.ts`. */
+  readonly bundles?: ReadonlyMap<string, string>;
   /** What is added to the functions' own environment: AWS's endpoints, region, credentials. */
   readonly environment: Readonly<Record<string, string>>;
   readonly log: LogFile;
@@ -73,10 +76,13 @@ export class FunctionHost {
   }
 
   private start(): Worker {
-    const { root, functions, environment, log } = this.options;
+    const { root, functions, bundles, environment, log } = this.options;
     const workerData: WorkerSetup = {
-      root,
-      functions: functions.map(({ name, entry }) => ({ name, entry })),
+      functions: functions.map(({ name, entry }) => ({
+        name,
+        entry,
+        file: bundles === undefined ? join(root, entry) : bundleOf(bundles, entry),
+      })),
     };
     const worker = new Worker(new URL('./function-worker.ts', import.meta.url), {
       workerData,
@@ -119,4 +125,10 @@ export class FunctionHost {
     }
     this.pending.clear();
   }
+}
+
+function bundleOf(bundles: ReadonlyMap<string, string>, entry: string): string {
+  const file = bundles.get(entry);
+  if (file === undefined) throw new Error(`no bundle of ${entry} was given`);
+  return file;
 }

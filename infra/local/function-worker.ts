@@ -1,14 +1,21 @@
 /** Runs one instance's functions inside a worker thread, each in the environment of the instance. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 
 /** What the thread is started with. */
 export interface WorkerSetup {
-  readonly root: string;
-  readonly functions: readonly { readonly name: string; readonly entry: string }[];
+  readonly functions: readonly WorkerFunction[];
+}
+
+export interface WorkerFunction {
+  readonly name: string;
+  /** Its source, as the template names it. */
+  readonly entry: string;
+  /** What is loaded: that source, or what was made of it. */
+  readonly file: string;
 }
 
 export interface InvokeRequest {
@@ -67,20 +74,20 @@ function handlerOf(name: string): Promise<Handler> {
   return loading;
 }
 
-function entryOf(name: string): string | undefined {
-  return setup.functions.find((each) => each.name === name)?.entry;
+function functionOf(name: string): WorkerFunction | undefined {
+  return setup.functions.find((each) => each.name === name);
 }
 
 /** As its source is called: `audit` of functions/audit.lambda.ts. */
 function shortName(name: string): string {
-  return basename(entryOf(name) ?? name, '.lambda.ts');
+  return basename(functionOf(name)?.entry ?? name, '.lambda.ts');
 }
 
 async function load(name: string): Promise<Handler> {
-  const entry = entryOf(name);
-  if (entry === undefined) throw new Error(`there is no function ${name}`);
-  const { handler } = await import(pathToFileURL(join(setup.root, entry)).href);
-  if (typeof handler !== 'function') throw new Error(`${entry} exports no function "handler"`);
+  const found = functionOf(name);
+  if (found === undefined) throw new Error(`there is no function ${name}`);
+  const { handler } = await import(pathToFileURL(found.file).href);
+  if (typeof handler !== 'function') throw new Error(`${found.file} exports no function "handler"`);
   return handler;
 }
 

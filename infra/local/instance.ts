@@ -18,6 +18,8 @@ export interface InstanceOptions {
   readonly directory: string;
   readonly port: number;
   readonly plan: InstancePlan;
+  /** Files to load in place of the functions' sources, by source. */
+  readonly bundles?: ReadonlyMap<string, string>;
   /** What the functions get on top of the environment in the template. */
   readonly environment: Readonly<Record<string, string>>;
   readonly emulators: Emulators;

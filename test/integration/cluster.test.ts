@@ -26,7 +26,7 @@ const trio = ['client', 'architect', 'contractor'] as const;
 let local: LocalCluster;
 
 beforeAll(async () => {
-  local = await startLocalCluster();
+  local = await startLocalCluster({ bundles: true });
   for (const name of ['architect', 'contractor', 'checking-engineer'] as const)
     await local.client('client').introduceInstance(member(name).certificatePem);
   for (const name of ['client', 'contractor'] as const)

@@ -6,6 +6,7 @@ import { type Member, type MemberName, prepareMembers } from '../../infra/local/
 import { freePort } from '../../infra/local/port.ts';
 import { readProfile } from '../../shared/client/profile.ts';
 import { RegistryClient } from '../../shared/client/registry-client.ts';
+import { bundleFunctions } from '../bundles.ts';
 
 /** A real cluster for tests: the synthesized template, mutual TLS, DynamoDB Local in memory. */
 export interface LocalCluster {
@@ -21,11 +22,17 @@ export interface LocalCluster {
   close(): Promise<void>;
 }
 
-export async function startLocalCluster(): Promise<LocalCluster> {
+export interface LocalClusterOptions {
+  /** True: the functions run from the bundles that a deployment makes, not from source. */
+  readonly bundles?: boolean;
+}
+
+export async function startLocalCluster(options: LocalClusterOptions = {}): Promise<LocalCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'registry-'));
   const members = await prepareMembers(directory, await consecutiveFreePorts(4));
   const cluster = await startCluster({
     directory,
+    ...(options.bundles === true ? { bundles: bundlesIn(join(directory, 'bundles')) } : {}),
     instances: members.map(({ instance }) => instance),
     inMemory: true,
     sweepSeconds: 2,
@@ -58,6 +65,11 @@ export async function startLocalCluster(): Promise<LocalCluster> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** By the function's source. */
+function bundlesIn(directory: string): ReadonlyMap<string, string> {
+  return new Map(bundleFunctions(directory).map(({ entry, file }) => [entry, file]));
 }
 
 /** Below what the system gives to anybody, and in a part that no other worker of a run takes from. */
