@@ -1,8 +1,8 @@
-import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import * as z from 'zod';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Clock, Signer } from '../../registry/ports.ts';
 import { createInstanceSigner } from '../instance-signer.ts';
 import { systemClock } from '../system.ts';
+import { readInstanceSecret } from './instance-secret.ts';
 
 /** So long a renewed key may wait for its first use. */
 const CACHE_MS = 5 * 60_000;
@@ -13,12 +13,6 @@ export interface InstanceKey {
   readonly privateKeyPem: string;
   readonly certificatePem: string;
 }
-
-const secretSchema = z.object({
-  privateKeyPem: z.string(),
-  certificatePem: z.string(),
-  formerIds: z.array(z.string()).default([]),
-});
 
 /**
  * Gives the instance's key from Secrets Manager, read at most every five minutes. The secret is
@@ -46,22 +40,18 @@ export function secretSigner(
 }
 
 async function readKey(client: SecretsManagerClient, secretArn: string): Promise<InstanceKey> {
-  const answer = await client.send(new GetSecretValueCommand({ SecretId: secretArn }));
-  const parts = parseSecret(answer.SecretString);
-  if (parts === undefined)
-    throw new Error(
-      `the secret ${secretArn} is not the instance's key: expected JSON with the texts ` +
-        'privateKeyPem and certificatePem and the list formerIds',
-    );
-  const { privateKeyPem, certificatePem } = parts;
-  return { signer: createInstanceSigner(parts), privateKeyPem, certificatePem };
-}
-
-function parseSecret(text: string | undefined): z.output<typeof secretSchema> | undefined {
-  try {
-    return secretSchema.parse(JSON.parse(text ?? ''));
-  } catch {
-    // The errors of both parsers quote what they read.
-    return undefined;
+  const read = await readInstanceSecret(client, secretArn);
+  switch (read.outcome) {
+    case 'read': {
+      const { privateKeyPem, certificatePem } = read.secret;
+      return { signer: createInstanceSigner(read.secret), privateKeyPem, certificatePem };
+    }
+    case 'empty':
+      throw new Error(`the secret ${secretArn} has no value: put the instance's key there`);
+    case 'malformed':
+      throw new Error(
+        `the secret ${secretArn} is not the instance's key: expected JSON with the texts ` +
+          'privateKeyPem and certificatePem and the list formerIds',
+      );
   }
 }
