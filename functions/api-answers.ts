@@ -10,7 +10,7 @@ import type { SignedRedaction } from '../shared/ledger/redaction.ts';
 import type { Redaction } from '../shared/ledger/resolution.ts';
 import type { Appender, AppendOutcome } from '../shared/registry/append.ts';
 import type { AppendResult } from '../shared/registry/append-result.ts';
-import type { Head, StoredEntry } from '../shared/registry/ports.ts';
+import type { Facts, Head, StoredEntry } from '../shared/registry/ports.ts';
 import { reportTableChanged } from '../shared/registry/report-conflict.ts';
 
 /** Outcomes of the registry's verbs as answers over HTTP. */
@@ -78,6 +78,12 @@ export function appendBody({ registryId, entries, path, checkpoint }: AppendResu
   };
 }
 
+/** By what an append is found again; of several entries by the first. */
+function factsOf({ registryId, entries: [first] }: AppendResult): Facts {
+  if (first === undefined) return { registryId };
+  return { registryId, sequence: first.sequence, transactionId: first.transactionId };
+}
+
 /** 201 for what is new, 200 for a repetition, and every refusal with its code. */
 export async function appendAnswer(
   instance: Instance,
@@ -86,9 +92,9 @@ export async function appendAnswer(
 ): Promise<HttpResponse> {
   switch (outcome.outcome) {
     case 'appended':
-      return answer(201, appendBody(outcome.result));
+      return { ...answer(201, appendBody(outcome.result)), facts: factsOf(outcome.result) };
     case 'repeated':
-      return answer(200, appendBody(outcome.result));
+      return { ...answer(200, appendBody(outcome.result)), facts: factsOf(outcome.result) };
     case 'refused':
       return problem(outcome.code, outcome.detail);
     case 'unknown-registry':

@@ -77,7 +77,8 @@ export const readContent: Handler<'readContent'> = (request) =>
       contentDigest,
       generationOf(head, contentDigest),
     );
-    return answer(200, { contentDigest, size, ...address });
+    const body = { contentDigest, size, ...address };
+    return { ...answer(200, body), facts: { contentDigest }, handedOutBytes: size };
   });
 
 function documentUnknown(): HttpResponse {

@@ -1,4 +1,5 @@
 import { instanceFrom } from '../shared/adapters/aws/instance.ts';
 import { createApi } from './api.ts';
+import { invocation } from './invocation.ts';
 
-export const handler = createApi(instanceFrom(process.env));
+export const handler = invocation(createApi(instanceFrom(process.env)));

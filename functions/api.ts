@@ -1,4 +1,5 @@
 import type { Instance, OpenInstance } from '../shared/adapters/aws/instance.ts';
+import { addLogFacts } from '../shared/adapters/aws/log-context.ts';
 import { logLine } from '../shared/adapters/aws/log-line.ts';
 import { type HttpHandler, httpHandler, type Log } from '../shared/http/http-stack.ts';
 import type { OperationHandlers } from '../shared/http/operation.ts';
@@ -7,6 +8,7 @@ import { operations } from '../shared/http/operations.ts';
 import type { Route } from '../shared/http/routes.ts';
 import { Appender } from '../shared/registry/append.ts';
 import * as conflicts from './api-conflicts.ts';
+import * as denials from './api-denials.ts';
 import * as documents from './api-documents.ts';
 import * as entries from './api-entries.ts';
 import * as instance from './api-instance.ts';
@@ -25,7 +27,7 @@ function appenders(): (instance: Instance) => Appender {
 }
 
 /** Every operation has its handler here, by its operationId. */
-function handlers(): OperationHandlers<Instance, typeof operations> {
+function handlers(log: Log): OperationHandlers<Instance, typeof operations> {
   const appenderOf = appenders();
   return {
     readDescription: instance.readDescription,
@@ -34,6 +36,8 @@ function handlers(): OperationHandlers<Instance, typeof operations> {
     findContent: instance.findContent,
     introduceInstance: instance.introduceInstance,
     readCertificate: instance.readPeerCertificate,
+    listDenied: denials.listDenied,
+    changeDenied: denials.changeDenied(log),
     createRegistry: registries.createRegistry(appenderOf),
     listRegistries: registries.listRegistries,
     readRegistry: registries.readRegistry,
@@ -66,11 +70,11 @@ function handlers(): OperationHandlers<Instance, typeof operations> {
 }
 
 /** What applications, operators and auditors can call. */
-export function apiRoutes(): readonly Route<HttpHandler<Instance>>[] {
-  return operationRoutes(operations, handlers());
+export function apiRoutes(log: Log = logLine): readonly Route<HttpHandler<Instance>>[] {
+  return operationRoutes(operations, handlers(log));
 }
 
 /** The function behind the gateway's default route. */
 export function createApi(open: OpenInstance, log: Log = logLine) {
-  return httpHandler(keepingOwnCertificate(open), apiRoutes(), log);
+  return httpHandler(keepingOwnCertificate(open), apiRoutes(log), { log, note: addLogFacts });
 }

@@ -1,4 +1,5 @@
 import { instanceFrom } from '../shared/adapters/aws/instance.ts';
 import { createAudit } from './audit.ts';
+import { invocation } from './invocation.ts';
 
-export const handler = createAudit(instanceFrom(process.env));
+export const handler = invocation(createAudit(instanceFrom(process.env)));

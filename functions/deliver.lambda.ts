@@ -1,4 +1,5 @@
 import { instanceFrom } from '../shared/adapters/aws/instance.ts';
 import { createDeliver } from './deliver.ts';
+import { invocation } from './invocation.ts';
 
-export const handler = createDeliver(instanceFrom(process.env));
+export const handler = invocation(createDeliver(instanceFrom(process.env)));

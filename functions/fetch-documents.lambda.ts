@@ -1,4 +1,5 @@
 import { instanceFrom } from '../shared/adapters/aws/instance.ts';
 import { createFetchDocuments } from './fetch-documents.ts';
+import { invocation } from './invocation.ts';
 
-export const handler = createFetchDocuments(instanceFrom(process.env));
+export const handler = invocation(createFetchDocuments(instanceFrom(process.env)));

@@ -1,4 +1,5 @@
 import { instanceFrom } from '../shared/adapters/aws/instance.ts';
+import { invocation } from './invocation.ts';
 import { createPeerApi } from './peer-api.ts';
 
-export const handler = createPeerApi(instanceFrom(process.env));
+export const handler = invocation(createPeerApi(instanceFrom(process.env)));

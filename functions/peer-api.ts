@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import type { Instance, OpenInstance } from '../shared/adapters/aws/instance.ts';
+import { addLogFacts } from '../shared/adapters/aws/log-context.ts';
 import { logLine } from '../shared/adapters/aws/log-line.ts';
 import {
   type HttpHandler,
@@ -51,7 +52,7 @@ export function peerRoutes(): readonly Route<Handler>[] {
 
 /** The function behind the gateway's routes for peers. */
 export function createPeerApi(open: OpenInstance, log: Log = logLine) {
-  return httpHandler(keepingOwnCertificate(open), peerRoutes(), log);
+  return httpHandler(keepingOwnCertificate(open), peerRoutes(), { log, note: addLogFacts });
 }
 
 /** Refuses every caller that never was a peer of this registry, before anything is read. */
@@ -123,7 +124,8 @@ const takeDelivery: Handler = async (request) => {
       const { sequence, digest, confirmation } = outcome;
       const format = 'registry/delivery-answer/v1';
       const confirmed = confirmation === undefined ? {} : { confirmation };
-      return answer(200, { format, sequence, digest, ...confirmed });
+      const body = { format, sequence, digest, ...confirmed };
+      return { ...answer(200, body), facts: { sequence } };
     }
     case 'gap':
       return problem('DELIVERY_GAP', `the next entry here is ${outcome.next}`, {
@@ -241,7 +243,7 @@ const addressContent: Handler = (request) =>
     const held = await blobs.sizeOf(contentDigest, generation);
     if (held === undefined) return absent();
     const { url } = await blobs.downloadUrl(contentDigest, generation);
-    return answer(200, { url, size: held });
+    return { ...answer(200, { url, size: held }), handedOutBytes: held };
   });
 
 const giveCertificate: Handler = ({ instance, parameters }) =>

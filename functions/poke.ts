@@ -34,12 +34,20 @@ async function succeeds(
   carryOut: (poke: Poke) => Promise<void>,
   log: Log,
 ): Promise<boolean> {
+  let poke: Poke | undefined;
   try {
-    await carryOut(pokeSchema.parse(JSON.parse(record.body)));
+    poke = pokeSchema.parse(JSON.parse(record.body));
+    await carryOut(poke);
     return true;
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unknown';
-    log('error', 'poke failed', { messageId: record.messageId, reason });
+    const { registryId, peer } = poke ?? {};
+    log('error', 'poke failed', {
+      messageId: record.messageId,
+      ...(registryId === undefined ? {} : { registryId }),
+      ...(peer === undefined ? {} : { peer }),
+      reason,
+    });
     return false;
   }
 }

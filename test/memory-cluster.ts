@@ -4,9 +4,12 @@ import { createDeliver } from '../functions/deliver.ts';
 import { createFetchDocuments } from '../functions/fetch-documents.ts';
 import { createPeerApi } from '../functions/peer-api.ts';
 import type { Instance } from '../shared/adapters/aws/instance.ts';
+import { inLogContext } from '../shared/adapters/aws/log-context.ts';
+import { guardedTransport } from '../shared/adapters/guarded-transport.ts';
 import { createInstanceSigner } from '../shared/adapters/instance-signer.ts';
 import { FaultyLedgerStore } from '../shared/adapters/memory/faulty-ledger-store.ts';
 import { MemoryBlobStore } from '../shared/adapters/memory/memory-blob-store.ts';
+import { MemoryDenials } from '../shared/adapters/memory/memory-denials.ts';
 import { MemoryOutbox, type Poke } from '../shared/adapters/memory/memory-outbox.ts';
 import { RecordingAlarms } from '../shared/adapters/memory/recording-alarms.ts';
 import { systemRandom } from '../shared/adapters/system.ts';
@@ -14,6 +17,7 @@ import type { GatewayResponse } from '../shared/http/http-stack.ts';
 import { encodeCanonical } from '../shared/ledger/canonical.ts';
 import { type CertificateId, digestOf, type RegistryId } from '../shared/ledger/digest.ts';
 import { encodeTransaction } from '../shared/ledger/transaction.ts';
+import { DenyList } from '../shared/registry/deny-list.ts';
 import type { PeerAnswer, PeerRequest, PeerTransport } from '../shared/registry/peer-transport.ts';
 import { wakeAll } from '../shared/registry/wake.ts';
 import {
@@ -102,6 +106,7 @@ export class MemoryInstance {
   readonly store = new FaultyLedgerStore(this.known);
   readonly blobs: MemoryBlobStore;
   readonly alarms = new RecordingAlarms();
+  readonly denials = new MemoryDenials();
   readonly outbox = new MemoryOutbox();
   ports: Instance;
   /** Every log line of the functions. */
@@ -134,6 +139,7 @@ export class MemoryInstance {
       },
     };
     this.blobs = new MemoryBlobStore({ name: `${name}-${this.id.slice(0, 8)}.example`, clock });
+    const denyList = new DenyList({ store: this.denials, clock, inFile: new Set() });
     this.ports = {
       config: {
         ...configOf(cluster, name),
@@ -144,11 +150,12 @@ export class MemoryInstance {
       store: this.store,
       blobs: this.blobs,
       outbox: this.outbox,
-      transport: this.#transport(),
+      transport: guardedTransport(this.#transport(), { denyList, alarms: this.alarms }),
       signer,
       certificatePem: this.certificate.certificatePem,
       clusterCaPem: cluster.authority.certificatePem,
       admits: (lead) => admittedLeads === 'any' || admittedLeads.includes(lead),
+      denyList,
       alarms: this.alarms,
       clock,
       random: systemRandom,
@@ -210,7 +217,10 @@ export class MemoryInstance {
   async answerPeer(pem: string, request: PeerRequest): Promise<PeerAnswer> {
     this.requests.push(request);
     const event = httpEvent(pem, ...peerRoute(request), request.body);
-    const { statusCode, body, headers } = await this.#peerApi(event, context);
+    // Another instance is another process: what it logs is not the caller's.
+    const { statusCode, body, headers } = await inLogContext({}, () =>
+      this.#peerApi(event, context),
+    );
     const after = headers['retry-after'];
     return {
       outcome: 'answered',

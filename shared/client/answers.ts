@@ -37,6 +37,17 @@ export const instanceAnswer = z.object({
 
 export const certificateAnswer = z.object({ certificatePem: words });
 
+export const deniedAnswer = z.object({
+  denied: z.array(
+    z.object({
+      certificateId: certificateIdSchema,
+      inFile: z.boolean(),
+      deniedBy: certificateIdSchema.exactOptional(),
+      deniedAt: timestampSchema.exactOptional(),
+    }),
+  ),
+});
+
 export const introducedAnswer = z.object({ certificateId: certificateIdSchema, endpoint: words });
 
 /** The instance's word: the entry was replaced or voided by people. */

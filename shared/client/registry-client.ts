@@ -28,6 +28,7 @@ import {
   resolveConflicts,
   setCopyAside,
 } from './deciding.ts';
+import { changeDenied, type DeniedCaller, readDenied } from './denying.ts';
 import { introduce, readInstance } from './instances.ts';
 import { type LeadElsewhere, Leads } from './leads.ts';
 import { invalidArgument, notProven } from './problem.ts';
@@ -122,6 +123,20 @@ export class RegistryClient extends VerifiedReads {
   /** Makes an instance known by its certificate, so that it can be a peer; its certificate id. */
   introduceInstance(certificatePem: string, options?: CallOptions): Promise<string> {
     return introduce(this.calls, certificatePem, options);
+  }
+
+  /** Whom the instance that is called neither serves nor calls: for its operators and auditors. */
+  denied(options?: CallOptions): Promise<DeniedCaller[]> {
+    return readDenied(this.calls, options);
+  }
+
+  /** Denies a certificate id there, or no longer: within 60 seconds. What is denied then. */
+  changeDenied(
+    certificateId: string,
+    denied: boolean,
+    options?: CallOptions,
+  ): Promise<DeniedCaller[]> {
+    return changeDenied(this.calls, { certificateId, denied }, options);
   }
 
   /** Creates a registry, which the instance that is called leads. */

@@ -37,6 +37,8 @@ export interface RefusedCaller {
   readonly status: 403;
   readonly code: CallerRefusalCode;
   readonly detail: string;
+  /** Where the certificate could be read. */
+  readonly certificateId?: CertificateId;
 }
 
 export type IdentifiedCaller =
@@ -83,9 +85,13 @@ export function identifyCaller(
   if (read.outcome === 'refused') return refused(codes[read.code], read.reason);
   const { certificateId, endpoint, pem } = read.certificate;
   if (config.denied.has(certificateId))
-    return refused('CALLER_DENIED', `this instance denies all to the certificate ${certificateId}`);
+    return refused(
+      'CALLER_DENIED',
+      `this instance denies all to the certificate ${certificateId}`,
+      certificateId,
+    );
   const trust = verifyCertificate(read.certificate, config.clusterCaPem, new Date(now));
-  if (trust.outcome === 'refused') return refused(codes[trust.code], trust.reason);
+  if (trust.outcome === 'refused') return refused(codes[trust.code], trust.reason, certificateId);
   if (endpoint !== undefined)
     return { outcome: 'identified', caller: { certificateId, role: 'peer', endpoint, pem } };
   const role = listedRole(certificateId, config);
@@ -93,6 +99,7 @@ export function identifyCaller(
     return refused(
       'CALLER_NOT_LISTED',
       `the certificate ${certificateId} has no role here: list it as operator, application or auditor`,
+      certificateId,
     );
   return { outcome: 'identified', caller: { certificateId, role, pem } };
 }
@@ -103,6 +110,11 @@ function listedRole(id: CertificateId, config: CallerConfig): CallerRole | undef
   return config.auditors.has(id) ? 'auditor' : undefined;
 }
 
-function refused(code: CallerRefusalCode, detail: string): RefusedCaller {
-  return { outcome: 'refused', status: 403, code, detail };
+function refused(
+  code: CallerRefusalCode,
+  detail: string,
+  certificateId?: CertificateId,
+): RefusedCaller {
+  const known = certificateId === undefined ? {} : { certificateId };
+  return { outcome: 'refused', status: 403, code, detail, ...known };
 }

@@ -1,6 +1,8 @@
 import middy, { type MiddlewareObj } from '@middy/core';
-import type { APIGatewayProxyEventV2 } from 'aws-lambda';
+import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import type { Config } from '../config.ts';
+import type { DenyList } from '../registry/deny-list.ts';
+import type { Alarms, Facts } from '../registry/ports.ts';
 import { type Caller, identifyCaller } from './caller.ts';
 import { type HttpResponse, PROBLEM_TYPE, problem } from './problem.ts';
 import { matchRoute, type Parameters, type Route } from './routes.ts';
@@ -36,6 +38,8 @@ export type HttpHandler<Instance> = (request: HttpRequest<Instance>) => Promise<
 export interface HttpInstance {
   readonly config: Config;
   readonly clock: { now(): number };
+  readonly denyList: Pick<DenyList, 'ids'>;
+  readonly alarms: Pick<Alarms, 'count'>;
 }
 
 /** Answer of a function behind the gateway: payload format 2.0. */
@@ -47,36 +51,84 @@ export interface GatewayResponse {
 }
 
 /** One structured line: never bodies, keys or URLs. */
-export type Log = (
-  level: 'info' | 'warn' | 'error',
-  message: string,
-  facts: Readonly<Record<string, string | number>>,
-) => void;
+export type Log = (level: 'info' | 'warn' | 'error', message: string, facts: Facts) => void;
+
+export interface Logging {
+  readonly log: Log;
+  /** Told what becomes known of the request, for whatever else is logged while it is served. */
+  readonly note?: (facts: Facts) => void;
+}
 
 /** The Lambda handler over a table of routes. */
 export function httpHandler<Instance extends HttpInstance>(
   open: () => Promise<Instance>,
   routes: readonly Route<HttpHandler<Instance>>[],
-  log: Log,
+  { log, note = () => undefined }: Logging,
 ) {
-  return middy<HttpEvent, GatewayResponse>()
-    .use(requestLine(log))
-    .handler(async (event: HttpEvent) => gatewayResponse(event, await handle(open, routes, event)));
+  const known = new WeakMap<HttpEvent, Record<string, string | number>>();
+  const serving: Serving<Instance> = {
+    open,
+    routes,
+    note: (event, facts) => {
+      note(facts);
+      known.set(event, { ...known.get(event), ...facts });
+    },
+  };
+  const stack = middy<HttpEvent, GatewayResponse>()
+    .use(requestLine(log, (event) => known.get(event) ?? {}))
+    .handler(async (event: HttpEvent) => answerTo(serving, event));
+  return (event: HttpEvent, context: Context): Promise<GatewayResponse> => stack(event, context);
+}
+
+interface Serving<Instance> {
+  readonly open: () => Promise<Instance>;
+  readonly routes: readonly Route<HttpHandler<Instance>>[];
+  readonly note: (event: HttpEvent, facts: Facts) => void;
+}
+
+async function answerTo<Instance extends HttpInstance>(
+  serving: Serving<Instance>,
+  event: HttpEvent,
+): Promise<GatewayResponse> {
+  serving.note(event, { requestId: event.requestContext.requestId });
+  const instance = await serving.open();
+  const response = await handle(instance, serving, event);
+  serving.note(event, factsOf(response));
+  const answered = gatewayResponse(event, response);
+  const bytes = bytesOf(answered) + (response.handedOutBytes ?? 0);
+  if (bytes > 0) instance.alarms.count({ BytesSent: bytes }, {});
+  return answered;
+}
+
+/** Of a problem its code, which says more than the status. */
+function factsOf({ facts = {}, body }: HttpResponse): Facts {
+  const code = typeof body === 'object' && body !== null && 'code' in body ? body.code : undefined;
+  return typeof code === 'string' ? { ...facts, code } : facts;
+}
+
+function bytesOf({ body, isBase64Encoded }: GatewayResponse): number {
+  return Buffer.byteLength(body, isBase64Encoded === true ? 'base64' : 'utf8');
 }
 
 async function handle<Instance extends HttpInstance>(
-  open: () => Promise<Instance>,
-  routes: readonly Route<HttpHandler<Instance>>[],
+  instance: Instance,
+  { routes, note }: Serving<Instance>,
   event: HttpEvent,
 ): Promise<HttpResponse> {
-  const instance = await open();
   const pem = event.requestContext.authentication?.clientCert?.clientCertPem;
-  const identified = identifyCaller(pem, instance.config, instance.clock.now());
-  if (identified.outcome === 'refused') return problem(identified.code, identified.detail);
+  const config = { ...instance.config, denied: await instance.denyList.ids() };
+  const identified = identifyCaller(pem, config, instance.clock.now());
+  if (identified.outcome === 'refused') {
+    if (identified.certificateId !== undefined) note(event, { caller: identified.certificateId });
+    return problem(identified.code, identified.detail);
+  }
   const { caller } = identified;
+  note(event, { caller: caller.certificateId, role: caller.role });
   const matched = matchRoute(routes, event.requestContext.http.method, event.rawPath);
   if (matched.outcome === 'answered') return matched.response;
   const { route, parameters } = matched;
+  const { registryId } = parameters;
+  if (registryId !== undefined) note(event, { registryId });
   if (!route.roles.includes(caller.role))
     return problem(
       'ROLE_NOT_ALLOWED',
@@ -124,9 +176,12 @@ function gatewayResponse(event: HttpEvent, response: HttpResponse): GatewayRespo
 }
 
 /** One log line a request, and the answer to what nobody expected. */
-function requestLine(log: Log): MiddlewareObj<HttpEvent, GatewayResponse> {
+function requestLine(
+  log: Log,
+  known: (event: HttpEvent) => Facts,
+): MiddlewareObj<HttpEvent, GatewayResponse> {
   const facts = (event: HttpEvent) => ({
-    requestId: event.requestContext.requestId,
+    ...known(event),
     method: event.requestContext.http.method,
     path: event.rawPath,
   });

@@ -1,4 +1,5 @@
 import { type RefusalCode, refusalCodes } from '../ledger/errors.ts';
+import type { Facts } from '../registry/ports.ts';
 import { type CallerRefusalCode, callerRefusalCodes } from './caller.ts';
 
 /** The one table of errors over HTTP: RFC 9457 problem details with a closed list of codes. */
@@ -24,6 +25,7 @@ const httpCodes = [
   'EVIDENCE_UNKNOWN',
   'CERTIFICATE_UNKNOWN',
   'CERTIFICATE_REFUSED',
+  'DENIAL_NOT_ALLOWED',
   'DELIVERY_GAP',
   'DELIVERY_MALFORMED',
   'STATEMENT_AHEAD',
@@ -70,6 +72,7 @@ const STATUS: Partial<Record<ProblemCode, number>> = {
   CONTENT_NOT_UPLOADED: 409,
   CONTENT_SIZE_DIFFERS: 409,
   PEER_CERTIFICATE_UNKNOWN: 409,
+  DENIAL_NOT_ALLOWED: 409,
   REGISTRY_IN_CONFLICT: 409,
   MANNER_NOT_ALLOWED: 409,
   CONFLICT_UNKNOWN: 404,
@@ -106,6 +109,10 @@ export interface HttpResponse {
   readonly headers: Readonly<Record<string, string>>;
   /** Bytes are sent as they are, any other value as JSON; absent: there is no body. */
   readonly body?: unknown;
+  /** What the line about this request says besides; sent to nobody. */
+  readonly facts?: Facts;
+  /** Size of a document whose address is in the body: it is fetched past this instance. */
+  readonly handedOutBytes?: number;
 }
 
 /** RFC 9457. */

@@ -6,7 +6,8 @@ import { stateKeysOfVoided } from '../ledger/superseding.ts';
 import { type AppendResult, appendResult } from './append-result.ts';
 import { type Carrying, NOTHING_CARRIED, readCarrying } from './carrying.ts';
 import { CommitPlan, type PlanPorts, type Proposal } from './commit-plan.ts';
-import type { CommitWrite, Head, LedgerStore, Random, StateRead } from './ports.ts';
+import type { Alarms, CommitWrite, Head, LedgerStore, Random, StateRead } from './ports.ts';
+import { countStored } from './usage.ts';
 
 /**
  * Appending at the lead, protocol section 5. Per registry one commit is under way in a process;
@@ -25,6 +26,7 @@ import type { CommitWrite, Head, LedgerStore, Random, StateRead } from './ports.
 
 export interface AppendPorts extends PlanPorts {
   readonly random: Random;
+  readonly alarms: Alarms;
 }
 
 export type AppendOutcome =
@@ -171,7 +173,10 @@ async function attemptBatch(
   const verdicts: Verdict[] = [];
   for (const { proposals } of batch) verdicts.push(await verdictOf(plan, registryId, proposals));
   const write = await plan.write(registryId);
-  if (write !== undefined && (await tryCommit(ports.store, write)) !== 'stored') return 'again';
+  if (write !== undefined) {
+    if ((await tryCommit(ports.store, write)) !== 'stored') return 'again';
+    countStored(ports.alarms, write);
+  }
   return verdicts.map((verdict, index) => {
     if (verdict !== 'staged') return verdict;
     return { outcome: 'appended', result: resultOf(registryId, batch[index], write) };

@@ -13,6 +13,7 @@ import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
 import type { AuditProgressItem } from './audit-progress.ts';
 import type { KeptStatement, OpenedConflict, Origin, Settlement } from './conflict-record.ts';
 import type { ItemPlace, ListName, ListPosition } from './lists.ts';
+import type { Usage } from './usage.ts';
 
 /** The head of one registry as this instance holds it: one item, rewritten by every commit. */
 export interface Head extends ChainHead {
@@ -290,6 +291,12 @@ export interface LoggedStatement {
   readonly decision?: Compact;
 }
 
+export interface StoredContent {
+  readonly contentDigest: Digest;
+  readonly size: number;
+  readonly generation?: number;
+}
+
 export type PutBytesOutcome =
   | 'stored'
   /** The same bytes were there before. */
@@ -309,32 +316,21 @@ export interface UploadTarget {
 
 /**
  * Document bytes by digest, put once, never changed or deleted. Where an object was found to be
- * something else it stays as it is, and the next `generation` takes its place; 1 unless given. What is reported as held was
- * checked against its SHA-256 by the store itself when it was written; whoever can write to the
- * store itself can still replace it, which re-digesting (`get`) finds.
+ * something else it stays, and the next `generation` takes its place; 1 unless given. What is held was
+ * checked against its SHA-256 by the store when it was written; whoever can write to the store can
+ * still replace it, which re-digesting (`get`) finds.
  */
 export interface BlobStore {
   /** Size of the held bytes, or undefined. */
   sizeOf(contentDigest: Digest, generation?: number): Promise<number | undefined>;
-  uploadTarget(content: {
-    readonly contentDigest: Digest;
-    readonly size: number;
-    readonly generation?: number;
-  }): Promise<UploadTarget>;
+  uploadTarget(content: StoredContent): Promise<UploadTarget>;
   /** A URL that anybody can GET for at most five minutes; does not check that bytes are there. */
   downloadUrl(
     contentDigest: Digest,
     generation?: number,
   ): Promise<{ readonly url: string; readonly expiresAt: string }>;
   /** Streams; memory does not grow with the size. Reads at most `size` + 1 bytes. */
-  put(
-    content: {
-      readonly contentDigest: Digest;
-      readonly size: number;
-      readonly generation?: number;
-    },
-    bytes: AsyncIterable<Uint8Array>,
-  ): Promise<PutBytesOutcome>;
+  put(content: StoredContent, bytes: AsyncIterable<Uint8Array>): Promise<PutBytesOutcome>;
   get(contentDigest: Digest, generation?: number): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** The first bytes, at most `bytesMax`; undefined where nothing is held. */
   beginning(
@@ -398,4 +394,6 @@ export interface Alarms {
   raise(signal: Signal, facts: Facts): void;
   /** A value of now, the greatest of which counts. */
   measure(measure: Measure, value: number, facts: Facts): void;
+  /** Adds up. What happened and was not counted is lost: never the other way round. */
+  count(usage: Usage, facts: Facts): void;
 }

@@ -15,7 +15,7 @@ import { type ConfirmPorts, confirm, type OwnConfirmation } from './confirm.ts';
 import { disagree, dispute, ownSide } from './dispute-delivery.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
 import type { Delivery } from './messages.ts';
-import type { Alarms, Head, LedgerStore, Random, StateRead } from './ports.ts';
+import type { Alarms, CommitWrite, Head, LedgerStore, Random, StateRead } from './ports.ts';
 import { redactionByStranger } from './redact.ts';
 import { type ConflictPorts, reportRollback } from './report-conflict.ts';
 import {
@@ -25,6 +25,7 @@ import {
   namedBy,
   readOwnSide,
 } from './store-commits.ts';
+import { countStored } from './usage.ts';
 
 /**
  * A mirror receives a delivery: protocol section 6.
@@ -290,7 +291,7 @@ async function storeChecked(
     case 'fits':
       noteSkew(ports, check.write.head);
       await keepNamed(ports.store, registryId, group.flatMap(namedBy), brought);
-      return (await stored(ports.store, check.write)) ? group.length : 'again';
+      return (await stored(ports, check.write)) ? group.length : 'again';
   }
 }
 
@@ -314,15 +315,14 @@ function isSameHead(a: Head | undefined, b: Head | undefined): boolean {
 }
 
 /** A rejected write is unknown: the next attempt reads the head and so finds out. */
-async function stored(
-  store: LedgerStore,
-  write: Parameters<LedgerStore['commit']>[0],
-): Promise<boolean> {
+async function stored({ store, alarms }: ReplicatePorts, write: CommitWrite): Promise<boolean> {
   try {
-    return (await store.commit(write)).outcome === 'stored';
+    if ((await store.commit(write)).outcome !== 'stored') return false;
   } catch {
     return false;
   }
+  countStored(alarms, write);
+  return true;
 }
 
 const SKEW_MAX_MS = 5 * 60_000;

@@ -142,3 +142,24 @@ describe('log lines', () => {
     expect(() => logLine('info', 'hello', {}, { write })).not.toThrow();
   });
 });
+
+test('usage is one line, each figure a metric with its unit', () => {
+  const { lines, write } = written();
+  const alarms = new EmfAlarms({ instanceName: 'client', clock, write });
+
+  alarms.count({ EntriesStored: 2, BytesStored: 981 }, { sequence: 4 });
+
+  const [line, ...others] = lines.map((text) => JSON.parse(text));
+  expect(others).toEqual([]);
+  expect(line).toMatchObject({ Instance: 'client', EntriesStored: 2, BytesStored: 981 });
+  expect(line['_aws'].CloudWatchMetrics).toEqual([
+    {
+      Namespace: 'Registry',
+      Dimensions: [['Instance']],
+      Metrics: [
+        { Name: 'EntriesStored', Unit: 'Count' },
+        { Name: 'BytesStored', Unit: 'Bytes' },
+      ],
+    },
+  ]);
+});

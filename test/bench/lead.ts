@@ -8,6 +8,7 @@ import type {
 import { DynamoLedgerStore } from '../../shared/adapters/aws/dynamo-ledger-store.ts';
 import { createInstanceSigner } from '../../shared/adapters/instance-signer.ts';
 import { MemoryBlobStore } from '../../shared/adapters/memory/memory-blob-store.ts';
+import { RecordingAlarms } from '../../shared/adapters/memory/recording-alarms.ts';
 import { systemClock, systemRandom } from '../../shared/adapters/system.ts';
 import { type CertificateId, digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
 import { type Draft, encodeTransaction, readTransaction } from '../../shared/ledger/transaction.ts';
@@ -62,7 +63,8 @@ export class BenchLead {
     // In memory: what is measured is the database of the ledger, not the bucket.
     const blobs = new MemoryBlobStore({ name: 'bench.example', clock: systemClock });
     await blobs.put(content, chunksOf(CONTENT));
-    const ports = { store, blobs, signer, clock: systemClock, random: systemRandom };
+    const alarms = new RecordingAlarms();
+    const ports = { store, blobs, signer, alarms, clock: systemClock, random: systemRandom };
     return new BenchLead(client, ports, peers);
   }
 

@@ -4,6 +4,7 @@ import { encodeCanonical } from '../../shared/ledger/canonical.ts';
 import { digestOf } from '../../shared/ledger/digest.ts';
 import { payloadOf } from '../../shared/ledger/jws.ts';
 import { limits } from '../../shared/ledger/limits.ts';
+import { DenyList } from '../../shared/registry/deny-list.ts';
 import { testApplication, testInstance } from '../certificate-authority.ts';
 import { reportTampering } from '../deciding.ts';
 import {
@@ -377,10 +378,12 @@ test('a caller of the cluster that is not listed, one without certificate, one o
   expectProblem(await call(foreign), 403, 'CLIENT_CERTIFICATE_UNTRUSTED');
 });
 
-test('a caller on the deny list is refused whatever else it is', async () => {
+test("a caller that the instance's file denies is refused whatever else it is", async () => {
   const { client } = await leading();
-  const denied = new Set<string>([client.application.certificateId]);
-  client.ports = { ...client.ports, config: { ...client.ports.config, denied } };
+  const inFile = new Set<string>([client.application.certificateId]);
+  const { clock } = client.ports;
+  const denyList = new DenyList({ store: client.denials, clock, inFile });
+  client.ports = { ...client.ports, denyList };
 
   expectProblem(await client.call('GET', '/v1/instance'), 403, 'CALLER_DENIED');
 });

@@ -68,7 +68,12 @@ test('what throws is reported as failed, with all that say the same, and nothing
   const failures = ['m0', 'm2'].map((itemIdentifier) => ({ itemIdentifier }));
   expect(outcome).toEqual({ batchItemFailures: failures });
   expect(lines).toEqual([
-    { message: 'poke failed', messageId: 'm0', reason: 'the table does not answer' },
+    {
+      message: 'poke failed',
+      messageId: 'm0',
+      ...peer(1),
+      reason: 'the table does not answer',
+    },
   ]);
 });
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { CallerRole } from '../../shared/http/caller.ts';
 import { openApi } from '../../shared/http/open-api.ts';
 import { operations } from '../../shared/http/operations.ts';
 import { PROBLEM_TYPE } from '../../shared/http/problem.ts';
@@ -175,7 +176,7 @@ function orderBy({ operator }: MemoryInstance, registryId: RegistryId, statement
 
 /** What may be done by operators alone is asked by one. */
 function pemFor(id: OperationId, { operator }: MemoryInstance): { readonly pem?: string } {
-  const { roles } = operations[id];
+  const roles: readonly CallerRole[] = operations[id].roles;
   return roles.includes('application') ? {} : { pem: operator.certificatePem };
 }
 
@@ -273,6 +274,11 @@ const rows: readonly Row[] = [
   ['introduceInstance', 400, () => ({ body: { certificatePem: 'none' } })],
   ['readCertificate', 200, ({ architect }) => ({ parameters: { certificateId: architect.id } })],
   ['readCertificate', 404, () => ({ parameters: { certificateId: '0'.repeat(64) } })],
+  ['changeDenied', 200, () => ({ body: { certificateId: '0'.repeat(64), denied: true } })],
+  ['changeDenied', 409, ({ client }) => ({ body: { certificateId: client.id, denied: true } })],
+  ['changeDenied', 400, () => ({ body: { certificateId: '0'.repeat(64) } })],
+  ['listDenied', 200, () => ({})],
+  ['listDenied', 400, () => ({ query: { colour: 'red' } })],
   ['createRegistry', 201, ({ client }) => newRegistry([client.id])],
   ['createRegistry', 400, ({ architect }) => newRegistry([architect.id])],
   ['createRegistry', 409, ({ client }) => newRegistry([client.id, '0'.repeat(64)])],
@@ -452,10 +458,10 @@ describe('every operation', () => {
 
   test.each(kept)('$id is answered 304 to whoever has the body', async ({ id, callOf }) => {
     const call = await callOf(world);
-    const first = await ask(id, call);
+    const first = await ask(id, call, pemFor(id, world.client));
 
     const headers = { 'if-none-match': first.headers['etag'] ?? '' };
-    const again = await ask(id, call, { headers });
+    const again = await ask(id, call, { headers, ...pemFor(id, world.client) });
 
     expect(again.status).toBe(304);
     expect(again.bytes).toHaveLength(0);

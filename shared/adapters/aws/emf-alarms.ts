@@ -1,6 +1,7 @@
-import type { Alarms, Clock, Measure, Signal } from '../../registry/ports.ts';
+import type { Alarms, Clock, Facts, Measure, Signal } from '../../registry/ports.ts';
+import type { Usage } from '../../registry/usage.ts';
 import { systemClock } from '../system.ts';
-import { type Facts, tidyFacts, type WriteLine, writeToStdout } from './log-line.ts';
+import { tidyFacts, type WriteLine, writeToStdout } from './log-line.ts';
 
 const NAMESPACE = 'Registry';
 const DIMENSION = 'Instance';
@@ -8,12 +9,15 @@ const DIMENSION = 'Instance';
 const UNITS = {
   PeerLagEntries: 'Count',
   PeerLagSeconds: 'Seconds',
-} as const satisfies Record<Measure, string>;
+  EntriesStored: 'Count',
+  BytesStored: 'Bytes',
+  BytesSent: 'Bytes',
+} as const satisfies Record<Measure | keyof Usage, string>;
 
 /** As the format spells it. */
 interface Metric {
-  readonly Name: Signal | Measure;
-  readonly Unit: 'Count' | 'Seconds';
+  readonly Name: Signal | keyof typeof UNITS;
+  readonly Unit: (typeof UNITS)[keyof typeof UNITS];
 }
 
 export interface EmfAlarmsOptions {
@@ -24,8 +28,8 @@ export interface EmfAlarmsOptions {
 }
 
 /**
- * Signals and measured values as lines of CloudWatch's embedded metric format, which adds them up
- * and keeps the line: a signal is 1 of the metric of its name, with the facts beside it.
+ * Signals, measured values and usage as lines of CloudWatch's embedded metric format, which adds them
+ * up and keeps the line: a signal is 1 of the metric of its name, with the facts beside it.
  */
 export class EmfAlarms implements Alarms {
   readonly #instanceName: string;
@@ -39,14 +43,24 @@ export class EmfAlarms implements Alarms {
   }
 
   raise(signal: Signal, facts: Facts): void {
-    this.#writeMetric({ Name: signal, Unit: 'Count' }, 1, facts);
+    this.#writeMetrics([{ Name: signal, Unit: 'Count' }], { [signal]: 1 }, facts);
   }
 
   measure(measure: Measure, value: number, facts: Facts): void {
-    this.#writeMetric({ Name: measure, Unit: UNITS[measure] }, value, facts);
+    this.#writeMetrics([{ Name: measure, Unit: UNITS[measure] }], { [measure]: value }, facts);
   }
 
-  #writeMetric(metric: Metric, value: number, facts: Facts): void {
+  count(usage: Usage, facts: Facts): void {
+    const names = Object.keys(usage) as (keyof Usage)[];
+    const metrics = names.map((Name) => ({ Name, Unit: UNITS[Name] }));
+    this.#writeMetrics(metrics, { ...usage }, facts);
+  }
+
+  #writeMetrics(
+    metrics: readonly Metric[],
+    values: Readonly<Record<string, number>>,
+    facts: Facts,
+  ): void {
     try {
       this.#write(
         JSON.stringify({
@@ -56,12 +70,12 @@ export class EmfAlarms implements Alarms {
               {
                 Namespace: NAMESPACE,
                 Dimensions: [[DIMENSION]],
-                Metrics: [metric],
+                Metrics: metrics,
               },
             ],
           },
           [DIMENSION]: this.#instanceName,
-          [metric.Name]: value,
+          ...values,
           facts: tidyFacts(facts),
         }),
       );

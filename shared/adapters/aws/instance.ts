@@ -5,6 +5,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { type Config, parseConfig } from '../../config.ts';
 import type { CertificateId } from '../../ledger/digest.ts';
+import { DenyList } from '../../registry/deny-list.ts';
 import type { PeerTransport } from '../../registry/peer-transport.ts';
 import type {
   Alarms,
@@ -16,8 +17,10 @@ import type {
   Signer,
 } from '../../registry/ports.ts';
 import type { PublishPorts } from '../../registry/publish-events.ts';
+import { guardedTransport } from '../guarded-transport.ts';
 import { PeerHttps } from '../peer-https.ts';
 import { systemClock, systemRandom } from '../system.ts';
+import { DynamoDenials } from './dynamo-denials.ts';
 import { DynamoLedgerStore } from './dynamo-ledger-store.ts';
 import { EmfAlarms } from './emf-alarms.ts';
 import { EventBridgeEvents } from './eventbridge-events.ts';
@@ -38,6 +41,8 @@ export interface Instance {
   readonly certificatePem: string;
   readonly clusterCaPem: string;
   readonly admits: (lead: CertificateId) => boolean;
+  /** Whom this instance neither serves nor calls, by its file and by its operators. */
+  readonly denyList: DenyList;
   readonly alarms: Alarms;
   readonly clock: Clock;
   readonly random: Random;
@@ -55,10 +60,15 @@ const PEER_TIMEOUT_MS = 25_000;
  */
 export function instanceFrom(environment: NodeJS.ProcessEnv): OpenInstance {
   const config = parseConfig(environment);
-  const store = new DynamoLedgerStore({
-    client: new DynamoDBClient({}),
-    tableName: config.tableName,
+  const { tableName } = config;
+  const client = new DynamoDBClient({});
+  const store = new DynamoLedgerStore({ client, tableName });
+  const denyList = new DenyList({
+    store: new DynamoDenials({ client, tableName }),
+    clock: systemClock,
+    inFile: config.denied,
   });
+  const alarms = new EmfAlarms({ instanceName: config.instanceName });
   const keyOf = secretSigner(new SecretsManagerClient({}), config.keySecretArn);
   const fixed = {
     config,
@@ -73,19 +83,23 @@ export function instanceFrom(environment: NodeJS.ProcessEnv): OpenInstance {
       fetchQueueUrl: config.fetchQueueUrl,
     }),
     clusterCaPem: config.clusterCaPem,
-    admits: (lead: CertificateId) =>
-      config.admittedLeads === 'any' || config.admittedLeads.has(lead),
-    alarms: new EmfAlarms({ instanceName: config.instanceName }),
+    denyList,
+    alarms,
     clock: systemClock,
     random: systemRandom,
   };
   let open: { readonly key: InstanceKey; readonly transport: PeerTransport } | undefined;
   return async () => {
     const key = await keyOf();
-    if (open?.key !== key)
-      open = { key, transport: openTransport(config, key, (peer) => store.certificate(peer)) };
+    if (open?.key !== key) {
+      const transport = openTransport(config, key, (peer) => store.certificate(peer));
+      open = { key, transport: guardedTransport(transport, { denyList, alarms }) };
+    }
     const { signer, certificatePem } = key;
-    return { ...fixed, signer, certificatePem, transport: open.transport };
+    const denied = await denyList.ids();
+    const admits = (lead: CertificateId) =>
+      !denied.has(lead) && (config.admittedLeads === 'any' || config.admittedLeads.has(lead));
+    return { ...fixed, admits, signer, certificatePem, transport: open.transport };
   };
 }
 

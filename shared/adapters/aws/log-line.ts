@@ -1,8 +1,8 @@
-import type { Clock } from '../../registry/ports.ts';
+import type { Clock, Facts } from '../../registry/ports.ts';
 import { systemClock } from '../system.ts';
+import { logFacts } from './log-context.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export type Facts = Readonly<Record<string, string | number>>;
 
 /** Where lines go: without their line break. */
 export type WriteLine = (line: string) => void;
@@ -15,6 +15,7 @@ const SECRETS: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/-----BEGIN[\s\S]*/g, '[pem]'],
   [/\b[a-z][a-z0-9+.-]{1,15}:\/\/\S+/gi, '[url]'],
   [/\beyJ[\w-]+(?:\.[\w-]*)+/g, '[jws]'],
+  [/\bX-Amz-(?:Signature|Credential|Security-Token)\b\S*/gi, '[signature]'],
 ];
 
 /** Writes a line to standard output, which is where Lambda takes logs from. */
@@ -23,8 +24,9 @@ export const writeToStdout: WriteLine = (line) => {
 };
 
 /**
- * Writes one structured log line: a JSON object of `level`, `time`, `message` and `facts`. URLs,
- * PEM and statements inside values are replaced by their kind. Never throws.
+ * Writes one structured log line: a JSON object of `level`, `time`, `message` and `facts`, among them
+ * what is known of the invocation. URLs, PEM and statements inside values are replaced by their
+ * kind. Never throws.
  */
 export function logLine(
   level: LogLevel,
@@ -45,17 +47,18 @@ export interface LogLineOptions {
   readonly write?: WriteLine;
 }
 
-/** The facts as they may stand in a log. */
+/** The facts as they may stand in a log, behind those of the invocation. */
 export function tidyFacts(facts: Facts): Facts {
   return Object.fromEntries(
-    Object.entries(facts).map(([name, value]) => [
+    Object.entries({ ...logFacts(), ...facts }).map(([name, value]) => [
       name,
       typeof value === 'string' ? tidy(value) : value,
     ]),
   );
 }
 
-function tidy(text: string): string {
+/** A text as it may stand in a log. */
+export function tidy(text: string): string {
   const short = text.slice(0, VALUE_CHARACTERS_MAX);
   return SECRETS.reduce((tidied, [pattern, instead]) => tidied.replace(pattern, instead), short);
 }
