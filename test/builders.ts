@@ -42,7 +42,12 @@ import {
   type StateView,
   viewAfter,
 } from '../shared/ledger/state.ts';
-import { carriedOut, changesWithoutEffect, voidChanges } from '../shared/ledger/superseding.ts';
+import {
+  carriedOut,
+  changesWithoutEffect,
+  namingChanges,
+  voidChanges,
+} from '../shared/ledger/superseding.ts';
 import {
   type Draft,
   encodeTransaction,
@@ -308,7 +313,8 @@ export class TestLedger {
     const built = forgery.entry === undefined ? right : forgedEntry(right, forgery.entry);
     const marks = this.#marksAt(linkTo(built), resolves);
     const ruled = accepted(rulingAfter(marks)).changesAt(linkTo(built));
-    const changes = mergeChanges([...marks, ...ruled]);
+    const naming = { entry: linkTo(built), resolves: placement.resolves };
+    const changes = mergeChanges([...namingChanges(view, naming), ...marks, ...ruled]);
     for (const { key, after } of changes) this.#state.set(key, after);
     const details = test.details === undefined ? {} : { details: test.details };
     return { read: built, transaction: readTestTransaction(test), changes, ...details };

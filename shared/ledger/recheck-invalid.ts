@@ -6,6 +6,7 @@ import { linkTo } from './entry.ts';
 import { type Refused, refuse } from './errors.ts';
 import type { EvidenceOf } from './evidence.ts';
 import { limits } from './limits.ts';
+import { flawOfNaming } from './naming.ts';
 import { checkSigningKey } from './signature.ts';
 import { type JudgedCommit, type JudgedEntry, judgeCommit } from './signed-commit.ts';
 import {
@@ -102,6 +103,7 @@ function flawOf(shown: Case): Refused | undefined {
     flawOfBacklinks(shown) ??
     flawOfConfiguration(shown) ??
     flawOfTimestamp(shown) ??
+    flawOfResolves(shown) ??
     flawOfRules(shown) ??
     flawOfEnd(shown)
   );
@@ -153,6 +155,14 @@ function flawOfTimestamp({ entry: { read }, witnesses }: Case): Refused | undefi
     'TIMESTAMP_BEFORE_PREVIOUS',
     `entry ${sequence} is of ${timestamp}, the one before of ${previous}`,
   );
+}
+
+/** A resolution that an earlier entry named: also one that took no effect has named it. */
+function flawOfResolves({ entry: { read }, witnesses }: Case): Refused | undefined {
+  const { sequence, resolves } = read.entry;
+  const before = [...witnesses.entries.values()].filter(({ entry }) => entry.sequence < sequence);
+  const named = new Set(before.flatMap(({ entry }) => entry.resolves));
+  return flawOfNaming(resolves, (digest) => named.has(digest));
 }
 
 function flawOfRules(shown: Case): Refused | undefined {

@@ -7,6 +7,7 @@ import type { Entry } from './entry.ts';
 import { type Refused, refuse } from './errors.ts';
 import { readStatement } from './jws.ts';
 import { limits } from './limits.ts';
+import { flawOfNaming } from './naming.ts';
 import { type Resolution, resolutionSchema } from './resolution.ts';
 import { checkResolution } from './resolution-rules.ts';
 import { carriedOut, type DecidedResolution, type VoidedEntry } from './superseding.ts';
@@ -203,8 +204,8 @@ export class ResolutionsOfLedger {
 
   #flawOf({ digest, statement }: DecidedResolution, entry: Entry): Refused | undefined {
     const { sequence, lead } = entry;
-    if (this.#named.has(digest))
-      return refuse('RESOLVES_AGAIN', `the resolution ${digest} was named by an entry before`);
+    const again = flawOfNaming([digest], (each) => this.#named.has(each));
+    if (again !== undefined) return again;
     if (statement.signer !== lead)
       return refuse(
         'LEAD_DIFFERS',

@@ -3,6 +3,7 @@ import type { Link } from './backlinks.ts';
 import type { ChainHead } from './chain.ts';
 import type { Digest, Sequence } from './digest.ts';
 import { type Refused, refuse } from './errors.ts';
+import type { NamedItem } from './naming.ts';
 import { checkSigningKey, signatureInputDigest, verifySignature } from './signature.ts';
 import type {
   CreateRegistry,
@@ -87,7 +88,8 @@ export type StateItem =
   | VersionItem
   | RequestItem
   | SignatureItem
-  | SupersededItem;
+  | SupersededItem
+  | NamedItem;
 
 /** One item before and after a transaction. Items are never removed. */
 export interface StateChange {

@@ -2,6 +2,7 @@ import { subjectNamed } from './alternative.ts';
 import type { Link } from './backlinks.ts';
 import { sameLink } from './chain.ts';
 import type { Digest } from './digest.ts';
+import type { NamedItem } from './naming.ts';
 import type { Resolution } from './resolution.ts';
 import {
   mergeChanges,
@@ -131,4 +132,24 @@ export function carriedOut<Decided extends DecidedResolution>(
 ): readonly Decided[] {
   const ended = new Set(named.map(({ statement }) => statement.after));
   return named.filter(({ digest }) => !ended.has(digest));
+}
+
+/** The state item that says which resolutions were named: there is one. */
+export const NAMED_KEY = 'named#' as StateKey;
+
+/** The entry that named the resolution, as the state has it; undefined: none has. */
+export function namedAt(view: RuleView, resolution: Digest): number | undefined {
+  const item = view(NAMED_KEY) as NamedItem | undefined;
+  return item?.named[resolution];
+}
+
+/** What an entry changes by naming resolutions, whatever it carries out. */
+export function namingChanges(
+  view: StateView,
+  { entry, resolves }: { readonly entry: Link; readonly resolves: readonly Digest[] },
+): StateChange[] {
+  if (resolves.length === 0) return [];
+  const before = view(NAMED_KEY) as NamedItem | undefined;
+  const now = Object.fromEntries(resolves.map((digest) => [digest, entry.sequence]));
+  return [{ key: NAMED_KEY, before, after: { entry, named: { ...before?.named, ...now } } }];
 }

@@ -2,7 +2,7 @@ import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import type { RefusalCode } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
 import { type StateKey, stateKeysOf, transactionKey } from '../ledger/state.ts';
-import { stateKeysOfVoided } from '../ledger/superseding.ts';
+import { NAMED_KEY, stateKeysOfVoided } from '../ledger/superseding.ts';
 import { type AppendResult, appendResult } from './append-result.ts';
 import { type Carrying, NOTHING_CARRIED, readCarrying } from './carrying.ts';
 import { CommitPlan, type PlanPorts, type Proposal } from './commit-plan.ts';
@@ -224,8 +224,8 @@ async function carryingOf(
   if (head === undefined || decided.length === 0) return { read, carrying: NOTHING_CARRIED };
   try {
     const carrying = await readCarrying(store, head, decided);
-    const keys = stateKeysOfVoided([...carrying.replaced.values()]);
-    const further = keys.length === 0 ? [] : (await store.read(head.registryId, keys)).items;
+    const keys = [NAMED_KEY, ...stateKeysOfVoided([...carrying.replaced.values()])];
+    const { items: further } = await store.read(head.registryId, keys);
     return { read: { head, items: new Map([...items, ...further]) }, carrying };
   } catch {
     return 'unavailable';

@@ -182,7 +182,7 @@ function keysOf(stored: StoredEntry): StateKey[] {
   const transaction = transactionOf(stored);
   if (transaction === undefined) return [];
   const key = transactionKey(transaction.transactionId);
-  return [key, ...keysOfMarks(stored.sequence, transaction), ...keysOfEffect(transaction)];
+  return [key, ...keysOfMarks(stored, transaction), ...keysOfEffect(transaction)];
 }
 
 function keysOfEffect(transaction: Transaction): StateKey[] {

@@ -4,6 +4,7 @@ import { sameLink } from '../ledger/chain.ts';
 import { type Digest, digestOf } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import { payloadOf } from '../ledger/jws.ts';
+import type { NamedItem } from '../ledger/naming.ts';
 import type { Resolution } from '../ledger/resolution.ts';
 import {
   type StateItem,
@@ -12,7 +13,7 @@ import {
   supersededBy,
   supersededKey,
 } from '../ledger/state.ts';
-import { carriedOut } from '../ledger/superseding.ts';
+import { carriedOut, NAMED_KEY } from '../ledger/superseding.ts';
 import type { Transaction } from '../ledger/transaction.ts';
 import { replacedBy } from './carrying.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
@@ -42,11 +43,12 @@ export interface NamedEntry {
   readonly resolves: readonly Digest[];
 }
 
-/** The items of marks that an entry speaks of by itself. */
-export function keysOfMarks(sequence: number, transaction: Transaction): StateKey[] {
+/** The items of marks that an entry speaks of by itself, and that of what it names. */
+export function keysOfMarks(stored: StoredEntry, transaction: Transaction): StateKey[] {
   const replaced = supersededBy(transaction);
-  const own = supersededKey(sequence);
-  return replaced === undefined ? [own] : [own, supersededKey(replaced.sequence)];
+  const own = supersededKey(stored.sequence);
+  const naming = resolvesOf(stored).length === 0 ? [own] : [own, NAMED_KEY];
+  return replaced === undefined ? naming : [...naming, supersededKey(replaced.sequence)];
 }
 
 /** The entry's own mark. */
@@ -100,8 +102,26 @@ export function replacedThrough(
 /** The first mark that is not what the resolutions make it; undefined: all are. */
 export function markThatDiffers(entry: NamedEntry, read: MarksRead): StateKey | undefined {
   return (
-    ownMarkThatDiffers(entry, read) ?? madeMarkThatDiffers(entry, read) ?? takenMark(entry, read)
+    namingThatDiffers(entry, read) ??
+    ownMarkThatDiffers(entry, read) ??
+    madeMarkThatDiffers(entry, read) ??
+    takenMark(entry, read)
   );
+}
+
+/** What the state says that the entry named; of the newest that named any it has the link. */
+function namingThatDiffers(
+  { link, resolves }: NamedEntry,
+  { items }: MarksRead,
+): StateKey | undefined {
+  if (resolves.length === 0) return undefined;
+  // What stands in an item may be anything.
+  const { entry, named = {} } = (items.get(NAMED_KEY) as Partial<NamedItem> | undefined) ?? {};
+  const newest = Math.max(...Object.values(named)) === link.sequence;
+  const right =
+    resolves.every((digest) => named[digest] === link.sequence) &&
+    (!newest || sameLink(entry, link));
+  return right ? undefined : NAMED_KEY;
 }
 
 /** The mark of the entry itself: a later entry carries out a resolution that lists it. */

@@ -5,6 +5,7 @@ import { type Digest, digestOf, type RegistryId, type Sequence } from '../ledger
 import { linkTo, type ReadEntry } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
+import { flawOfNaming } from '../ledger/naming.ts';
 import type { Resolution } from '../ledger/resolution.ts';
 import {
   rule,
@@ -14,6 +15,7 @@ import {
   transactionKey,
   viewAfter,
 } from '../ledger/state.ts';
+import { namedAt, namingChanges } from '../ledger/superseding.ts';
 import type { ReadTransaction } from '../ledger/transaction.ts';
 import type { AppendOutcome } from './append.ts';
 import { storedAppendResult } from './append-result.ts';
@@ -244,6 +246,8 @@ export class CommitPlan {
     { transaction: { transaction, digest }, resolves, replaceable }: Asked,
     now: string,
   ): Placed | Refused {
+    const again = flawOfNaming(resolves, (resolution) => namedAt(view, resolution) !== undefined);
+    if (again !== undefined) return again;
     const marksAt = (entry: Link) => marksOf(this.#carrying, view, { entry, resolves });
     // Which entry makes the marks decides nothing: the rules read only that they are there.
     const marked = resolves.length === 0 ? view : viewAfter(view, marksAt(NO_ENTRY));
@@ -259,9 +263,10 @@ export class CommitPlan {
     const entry = linkTo(read);
     if (resolves.length === 0) return { outcome: 'placed', read, changes: ruling.changesAt(entry) };
     const marks = marksAt(entry);
-    const again = rule(chain, viewAfter(view, marks), transaction, digest, replaceable);
-    if (again.outcome === 'refused') return again;
-    return { outcome: 'placed', read, changes: [...marks, ...again.changesAt(entry)] };
+    const ruled = rule(chain, viewAfter(view, marks), transaction, digest, replaceable);
+    if (ruled.outcome === 'refused') return ruled;
+    const naming = namingChanges(view, { entry, resolves });
+    return { outcome: 'placed', read, changes: [...naming, ...marks, ...ruled.changesAt(entry)] };
   }
 
   /** The write, with the checkpoint signed in memory; undefined where nothing was staged. */

@@ -3,8 +3,10 @@ import type { Digest, RegistryId } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import type { Evidence, ForkChain } from '../ledger/evidence.ts';
 import { limits } from '../ledger/limits.ts';
+import type { NamedItem } from '../ledger/naming.ts';
 import { linksDown } from '../ledger/recheck-fork.ts';
 import { stateKeysOf } from '../ledger/state.ts';
+import { NAMED_KEY } from '../ledger/superseding.ts';
 import { commitHolding } from './configuration-at.ts';
 import type { JudgedCommit, JudgedEntry } from './judge-delivery.ts';
 import { type CarriedCommit, textOf } from './messages.ts';
@@ -97,8 +99,9 @@ async function witnessesOf(
     named.add('entry' in item ? item.entry.sequence : item.sequence);
     if ('signed' in item && item.signed !== undefined) named.add(item.signed.sequence);
   }
-  const { subject } = read.entry;
+  const { subject, resolves } = read.entry;
   if (subject !== undefined && subject.sequence <= head.sequence) named.add(subject.sequence);
+  for (const sequence of sequencesNaming(resolves, items)) named.add(sequence);
   const found = await store.entriesAt(head.registryId, head.copy, [...named]);
   // A request's own subject is the version that its signature is held against.
   const further = found.flatMap(({ entry }) => {
@@ -109,6 +112,12 @@ async function witnessesOf(
   });
   const rest = [...new Set(further)].filter((sequence) => !named.has(sequence));
   return [...found, ...(await store.entriesAt(head.registryId, head.copy, rest))];
+}
+
+/** The earlier entries that named these resolutions. */
+function sequencesNaming(resolves: readonly Digest[], items: StateRead['items']): number[] {
+  const item = items.get(NAMED_KEY) as NamedItem | undefined;
+  return resolves.flatMap((digest) => item?.named[digest] ?? []);
 }
 
 /** What evidence holds at most: a few walks of logarithmic length. */

@@ -3,6 +3,7 @@ import { encodeCanonical } from '../ledger/canonical.ts';
 import { sameLink } from '../ledger/chain.ts';
 import type { Digest } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
+import type { NamedItem } from '../ledger/naming.ts';
 import { signatureInputDigest } from '../ledger/signature.ts';
 import {
   documentKey,
@@ -17,6 +18,7 @@ import {
   type VersionItem,
   versionKey,
 } from '../ledger/state.ts';
+import { NAMED_KEY } from '../ledger/superseding.ts';
 import { type RequestSignature, readTransaction, type Transaction } from '../ledger/transaction.ts';
 import type { JudgedEntry } from './judge-delivery.ts';
 import { flawOfStored } from './own-copy.ts';
@@ -42,7 +44,24 @@ export async function flawOfOwnState(
     const flaw = item === undefined ? undefined : await flawOfItem(store, head, [key, item]);
     if (flaw !== undefined) return flaw;
   }
-  return flawOfSubject(store, head, [disputed, items]);
+  const misnamed = await flawOfNamed(store, head, [disputed, items]);
+  return misnamed ?? flawOfSubject(store, head, [disputed, items]);
+}
+
+/** What the state says was named before: the entries that it says so of must have named it. */
+async function flawOfNamed(
+  store: LedgerStore,
+  head: Head,
+  [{ read }, items]: readonly [JudgedEntry, StateRead['items']],
+): Promise<string | undefined> {
+  const { named = {} } = (items.get(NAMED_KEY) as Partial<NamedItem> | undefined) ?? {};
+  for (const digest of read.entry.resolves) {
+    const sequence = named[digest];
+    const stored = sequence === undefined ? undefined : await entryAt(store, head, sequence);
+    if (sequence === undefined || (stored && resolvesOf(stored).includes(digest))) continue;
+    return `the state item ${NAMED_KEY} is not what entry ${sequence} named`;
+  }
+  return undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import { linkTo } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { limits } from '../ledger/limits.ts';
+import { flawOfNaming } from '../ledger/naming.ts';
 import type { Resolution } from '../ledger/resolution.ts';
 import {
   rule,
@@ -22,6 +23,9 @@ import {
 } from '../ledger/state.ts';
 import {
   changesWithoutEffect,
+  NAMED_KEY,
+  namedAt,
+  namingChanges,
   stateKeysOfVoided,
   type VoidedEntry,
 } from '../ledger/superseding.ts';
@@ -72,7 +76,10 @@ export function commitsOfOneWrite(commits: readonly JudgedCommit[]): JudgedCommi
 /** The state items that the rules need for these commits, and for what they carry out. */
 function stateKeysOfCommits(commits: readonly JudgedCommit[], carrying: Carrying): StateKey[] {
   const entries = commits.flatMap((commit) => commit.entries);
-  const keys = entries.flatMap(({ transaction }) => stateKeysOf(transaction.transaction));
+  const keys = entries.flatMap(({ read, transaction }) => [
+    ...stateKeysOf(transaction.transaction),
+    ...(read.entry.resolves.length === 0 ? [] : [NAMED_KEY]),
+  ]);
   if (carrying.resolutions.size === 0) return [...new Set(keys)];
   const arriving = replacedAmong(entries, carrying);
   const voided = [...carrying.replaced.values(), ...arriving.values()];
@@ -183,7 +190,7 @@ export function namedBy({ entries }: JudgedCommit): readonly Digest[] {
 
 /** Whether what the commit names is known, is its lead's, and is carried out by it. */
 function flawOfCarried(
-  { chain, carrying }: Walk,
+  { chain, carrying, view }: Walk,
   commit: JudgedCommit,
   lead: CertificateId,
 ): Exclude<CommitCheck, { outcome: 'fits' }> | undefined {
@@ -191,6 +198,18 @@ function flawOfCarried(
   const [first] = commit.entries;
   if (named.length === 0 || first === undefined) return undefined;
   const { sequence } = first.read.entry;
+  const disagrees = (refused: Refused) =>
+    ({
+      outcome: 'disagrees',
+      kind: 'invalid-transaction',
+      lead,
+      sequence,
+      digests: [first.read.digest],
+      refused,
+    }) as const;
+  const again = flawOfNaming(named, (digest) => namedAt(view, digest) !== undefined);
+  // Of another chain of the same lead the place tells, not what it names.
+  if (again !== undefined && isInPlace(chain, first)) return { ...disagrees(again), ruled: first };
   const malformed = (code: 'RESOLVES_UNKNOWN' | 'LEAD_DIFFERS', detail: string) =>
     ({ outcome: 'malformed', refused: refuse(code, detail) }) as const;
   // Whoever delivers has to bring what the entries name: that it is missing accuses nobody.
@@ -217,9 +236,11 @@ function flawOfCarried(
   const { peers } = chain.configuration;
   const transactions = commit.entries.map(({ transaction }) => transaction.transaction);
   const refused = checkCarried(carrying, named, { peers, transactions });
-  if (refused === undefined) return undefined;
-  const digests = [first.read.digest];
-  return { outcome: 'disagrees', kind: 'invalid-transaction', lead, sequence, digests, refused };
+  return refused && disagrees(refused);
+}
+
+function isInPlace(chain: ChainHead | undefined, { read, transaction }: JudgedEntry): boolean {
+  return checkPlace(chain, read, transaction.transaction, transaction.digest) === undefined;
 }
 
 function firstLead(commit: JudgedCommit): CertificateId {
@@ -274,7 +295,11 @@ function checkEntry(place: EntryPlace, judged: JudgedEntry): EntryCheck {
       refuse('COMMIT_NOT_ENDED', `entry ${sequence} hands the lead over inside a commit`),
     );
   const entry = linkTo(read);
-  const marks = resolves.length === 0 ? [] : marksOf(carrying, place.view, { entry, resolves });
+  const naming = { entry, resolves };
+  const marks =
+    resolves.length === 0
+      ? []
+      : [...namingChanges(place.view, naming), ...marksOf(carrying, place.view, naming)];
   const ruled = ruledChanges(place, marks, judged);
   if (ruled.outcome === 'fits') return ruled;
   const voided = carrying.replaced.get(sequence);

@@ -22,6 +22,7 @@ import {
   uploadDocument,
 } from '../builders.ts';
 import { type Forged, forgeCommit } from '../forged-commit.ts';
+import { resolutionOf } from '../resolving.ts';
 import { requestSignature, signDocument, targetOf, testSigner } from '../signing.ts';
 import { invalidEvidence, linkOf, reported, textOf } from './disputes.ts';
 
@@ -104,6 +105,31 @@ describe('an invalid transaction by what is there', () => {
         `${transactionId} has an entry already; take a new UUID")`,
     });
     expect(verdict(made)).toEqual(unproven);
+  });
+
+  test('names a resolution that an earlier entry named', () => {
+    const again = new TestLedger([lead, finder]);
+    again.upload('a');
+    const resolution = resolutionOf(again, [2], { finder });
+    again.commit([reconfigurePeers([lead, finder])], { resolves: [resolution] });
+    const resolves = [resolution.digest];
+    const made = forgeCommit(lead, again.head, [uploadDocument('b')], { resolves });
+    const verdictWith = (shown: readonly number[]) => {
+      const evidence = invalidEvidence(again, made, shown);
+      const digests = [made.chain.digest];
+      return recheckEvidence(reported(finder, evidence, { accused, digests }), evidence);
+    };
+
+    expect(verdictWith([3])).toMatchObject({
+      finding: expect.stringContaining(`RESOLVES_AGAIN: "the resolution ${resolution.digest}`),
+    });
+    expect(verdictWith([])).toMatchObject({ code: 'EVIDENCE_NOT_REPRODUCED' });
+  });
+
+  test('names a resolution twice', () => {
+    const resolves = [digestOf('resolution'), digestOf('resolution')];
+
+    expect(verdict(forged(uploadDocument('new'), { resolves }))).toBe('RESOLVES_AGAIN');
   });
 
   test('creates a registry a second time', () => {

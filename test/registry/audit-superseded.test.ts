@@ -7,6 +7,7 @@ import {
   supersededKey,
   versionKey,
 } from '../../shared/ledger/state.ts';
+import { NAMED_KEY } from '../../shared/ledger/superseding.ts';
 import { auditRegistry } from '../../shared/registry/audit.ts';
 import { runAudit } from '../../shared/registry/audit-run.ts';
 import { reconfigurePeers, TestLedger, testPeer, testUuid, uploadDocument } from '../builders.ts';
@@ -100,6 +101,19 @@ describe('a ledger with replaced and voided entries', () => {
 
 describe('an audit of what is superseded finds', () => {
   test.each<readonly [string, StateKey, Change, string[]]>([
+    ['nothing of what was named', NAMED_KEY, () => undefined, ['7', '10']],
+    [
+      'what was named, by another entry',
+      NAMED_KEY,
+      ({ ...item }) => ({ ...item, named: { [ledger.resolutions[0]?.digest ?? '']: 8 } }),
+      ['7', '10'],
+    ],
+    [
+      'what was named, by the newest with another link',
+      NAMED_KEY,
+      ({ ...item }) => ({ ...item, entry: linkAt(ledger, 7) }),
+      ['10'],
+    ],
     ['a mark that is missing', supersededKey(3), () => undefined, ['3', '7']],
     [
       'a mark by another entry',

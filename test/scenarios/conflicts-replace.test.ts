@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Link } from '../../shared/ledger/backlinks.ts';
 import type { Digest, RegistryId } from '../../shared/ledger/digest.ts';
 import { readEntry } from '../../shared/ledger/entry.ts';
+import { readEvidence } from '../../shared/ledger/evidence.ts';
 import type { Compact } from '../../shared/ledger/jws.ts';
+import { recheckEvidence } from '../../shared/ledger/recheck-evidence.ts';
 import { changesWithoutEffect } from '../../shared/ledger/superseding.ts';
 import { commitWrite } from '../../shared/registry/commit.ts';
 import { encodeMessage } from '../../shared/registry/messages.ts';
@@ -19,12 +21,15 @@ import { deliveryOf, type Forged, forgeCommit } from '../forged-commit.ts';
 import { type ApiAnswer, type MemoryInstance, salt, uploadDraft } from '../memory-cluster.ts';
 import { requestSignature, signDocument, testSigner } from '../signing.ts';
 import {
+  entryAt,
   expectAllFinal,
   expectBlocked,
+  findTampering,
   headOf,
   linkAt,
   rest,
   type Swarm,
+  setAsideFrom,
   swarm,
   verifiedExport,
 } from './conflict-swarm.ts';
@@ -278,5 +283,68 @@ describe('a lead whose software is broken records a version too many', () => {
     expect(await openAt(architect, registryId)).toMatchObject([
       { said: { kind: 'invalid-transaction', accused: client.id, sequence: 7 } },
     ]);
+  });
+});
+
+describe('a resolution that was carried out', () => {
+  /** 3 is void, and 5 says so. */
+  async function carriedOut() {
+    const given = await swarm();
+    const { cluster, client, registryId, all } = given;
+    await decideToReplace(given, [3]);
+    expect((await client.reconfigure(registryId, all)).status).toBe(201);
+    await rest(cluster);
+    const read = readEntry((await entryAt(client, registryId, 5)).entry);
+    if (read.outcome === 'refused') throw new Error(read.detail);
+    return { ...given, resolves: read.entry.resolves };
+  }
+
+  test('is named once: a lead that names it again is accused by everybody, with proof', async () => {
+    const { cluster, client, architect, registryId, all, resolves } = await carriedOut();
+    const head = await headOf(client, registryId);
+    const again = forgeCommit(client.ports.signer, head, [uploadDocument('D-4')], { resolves });
+
+    await architect.answerPeer(client.certificate.certificatePem, {
+      operation: 'deliver',
+      registryId,
+      body: encodeMessage(deliveryOf(registryId, again.commit)),
+    });
+    await rest(cluster);
+
+    for (const instance of all) {
+      const [open] = await openAt(instance, registryId);
+      const { said } = open as NonNullable<typeof open>;
+      expect(said).toMatchObject({ kind: 'invalid-transaction', accused: client.id, sequence: 6 });
+      const bytes = await instance.blobs.evidence(said.evidence[0] as Digest);
+      const read = readEvidence(bytes ?? new Uint8Array());
+      expect(read.outcome === 'read' && recheckEvidence(said, read.evidence)).toMatchObject({
+        finding: expect.stringContaining('(RESOLVES_AGAIN: '),
+      });
+    }
+  });
+
+  test('is not named again by a lead whose head was made to say that it is to be', async () => {
+    const { client, registryId, all, resolves } = await carriedOut();
+    client.known.damage = { head: (head) => ({ ...head, decided: [...resolves] }) };
+
+    const refused = await client.reconfigure(registryId, all);
+
+    expect([refused.status, refused.body.code]).toEqual([400, 'RESOLVES_AGAIN']);
+  });
+
+  test('is taken over by a new copy and by a joiner, who accuse nobody', async () => {
+    const { cluster, client, contractor, registryId, all } = await carriedOut();
+    await findTampering(contractor, registryId, 4);
+    await rest(cluster);
+    await setAsideFrom(contractor, registryId, 4);
+    await decide(client, registryId, { manner: 'replay' });
+    await rest(cluster);
+
+    const joiner = await cluster.add('engineer');
+    await client.reconfigure(registryId, [...all, joiner]);
+    await rest(cluster);
+
+    expect(await headOf(contractor, registryId)).toMatchObject({ copy: 2, openConflicts: [] });
+    await expectAllFinal([...all, joiner], registryId);
   });
 });
