@@ -13,6 +13,7 @@ import { type KnowPeerPorts, knowPeer } from './know-peer.ts';
 import { carriedCommits } from './messages.ts';
 import { isAboutStored } from './new-copy.ts';
 import type { Alarms, Clock, Head, Random } from './ports.ts';
+import { keepRedactions } from './redacted-copies.ts';
 import { tried } from './resolve.ts';
 import { resolutionsInForce } from './standing.ts';
 import { checkCommits, commitsOfOneWrite, namedBy, readOwnSide } from './store-commits.ts';
@@ -143,8 +144,9 @@ async function store(
     const check = checkCommits(own, some);
     if (check.outcome !== 'fits') continue;
     await keepNamed(ports.store, registryId, some.flatMap(namedBy), brought);
+    const write = await keepRedactions(ports.store, check.write);
     // Whatever came of it: the next look at the head tells.
-    await tried(() => ports.store.commit(check.write));
+    await tried(() => ports.store.commit(write));
     return true;
   }
   return false;

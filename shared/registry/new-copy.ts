@@ -7,6 +7,7 @@ import { type JudgedCommit, judgeCommit } from './judge-delivery.ts';
 import { carriedCommits } from './messages.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import type { Clock, CommitWrite, Head, LedgerStore, Signer } from './ports.ts';
+import { keepRedactions } from './redacted-copies.ts';
 import { checkCommits } from './store-commits.ts';
 import { StoredDamage } from './stored-damage.ts';
 
@@ -64,7 +65,8 @@ export async function beginCopy(
     filling: { copy: head.filling?.copy ?? head.copy, through },
     ...(head.contents === undefined ? {} : { contents: head.contents }),
   };
-  const { outcome } = await ports.store.commit({ ...write, expected: head, head: next, kept });
+  const whole = { ...write, expected: head, head: next, kept };
+  const { outcome } = await ports.store.commit(await keepRedactions(ports.store, whole));
   if (outcome !== 'stored') return { outcome: 'lost-race' };
   return { outcome: 'begun', copy };
 }

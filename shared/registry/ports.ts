@@ -176,8 +176,9 @@ export interface LedgerStore {
    */
   list(list: ListName, after: ListPosition | undefined, count: number): Promise<ListedItem[]>;
   /**
-   * Takes the details of a stored entry out of this copy and puts their redaction there, in one
-   * write. `held`: they were redacted before; nothing changes. Backups keep what they hold.
+   * Takes the details of a stored entry out of one copy and puts their redaction there, in one
+   * write. `held`: there are none, they were redacted before; nothing changes. Backups keep what
+   * they hold.
    */
   redactDetails(
     registryId: RegistryId,

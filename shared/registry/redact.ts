@@ -5,14 +5,16 @@ import { readRedaction, type SignedRedaction } from '../ledger/redaction.ts';
 import { type Redaction, redactionSchema } from '../ledger/resolution.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
 import type { Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
+import { redactCopies } from './redacted-copies.ts';
 
 /**
- * An operator takes the details of one entry out of this instance's copy: protocol section 4.
+ * An operator takes the details of one entry out of this instance's copies: protocol section 4.
  *
  * 1. Read the operator's signature, and hold it against the entry.  Nothing is touched.
  * 2. Sign the same payload.
- * 3. Replace the details by both signatures, in one write.  A crash before it leaves the details; a
- *    repetition after it is answered with what is there.
+ * 3. Replace the details by both signatures in the present copy, in one write.  A crash before it
+ *    leaves the details; a repetition after it is answered with what is there.
+ * 4. The same in every other copy.  A crash before it leaves them there; a repetition goes on.
  */
 
 export interface RedactPorts {
@@ -37,9 +39,8 @@ export async function redactDetails(
   stored: StoredEntry,
   { operator, decision }: RedactionOrder,
 ): Promise<RedactOutcome> {
-  if (stored.redaction !== undefined) return { outcome: 'held', redaction: stored.redaction };
   const { sequence } = stored;
-  if (stored.details === undefined)
+  if (stored.details === undefined && stored.redaction === undefined)
     return refuse(
       'DETAILS_NOT_EXPECTED',
       `entry ${sequence} has no details that could be redacted`,
@@ -56,9 +57,22 @@ export async function redactDetails(
   const redaction = { statement: signer.sign(statement), decision: decided.compact };
   const read = readRedaction(redaction, { registryId, sequence });
   if (read.outcome === 'refused') return read;
+  const outcome = await redactPresent(store, { registryId, copy }, stored, redaction);
+  await redactCopies(store, registryId, stored, outcome.redaction);
+  return outcome;
+}
+
+/** In the copy that counts; `held`: another redaction of the same entry came first. */
+async function redactPresent(
+  store: LedgerStore,
+  { registryId, copy }: Pick<Head, 'registryId' | 'copy'>,
+  stored: StoredEntry,
+  redaction: SignedRedaction,
+): Promise<Exclude<RedactOutcome, Refused>> {
+  if (stored.redaction !== undefined) return { outcome: 'held', redaction: stored.redaction };
   const outcome = await store.redactDetails(registryId, copy, stored, redaction);
   if (outcome === 'redacted') return { outcome, redaction };
-  // Another redaction of the same entry came first.
+  const { sequence } = stored;
   const [now] = await store.entries(registryId, copy, { from: sequence, count: 1 });
   if (now?.redaction === undefined)
     throw new Error(

@@ -17,6 +17,7 @@ import type { JudgedCommit } from './judge-delivery.ts';
 import type { Delivery } from './messages.ts';
 import type { Alarms, CommitWrite, Head, LedgerStore, Random, StateRead } from './ports.ts';
 import { redactionByStranger } from './redact.ts';
+import { keepRedactions } from './redacted-copies.ts';
 import { type ConflictPorts, reportRollback } from './report-conflict.ts';
 import {
   type CommitCheck,
@@ -317,7 +318,8 @@ function isSameHead(a: Head | undefined, b: Head | undefined): boolean {
 /** A rejected write is unknown: the next attempt reads the head and so finds out. */
 async function stored({ store, alarms }: ReplicatePorts, write: CommitWrite): Promise<boolean> {
   try {
-    if ((await store.commit(write)).outcome !== 'stored') return false;
+    const kept = await keepRedactions(store, write);
+    if ((await store.commit(kept)).outcome !== 'stored') return false;
   } catch {
     return false;
   }

@@ -7,6 +7,7 @@ import {
   digestOf,
   type RegistryId,
 } from '../../shared/ledger/digest.ts';
+import type { SignedRedaction } from '../../shared/ledger/redaction.ts';
 import {
   documentKey,
   requestKey,
@@ -321,6 +322,27 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       const read = store.entriesAt(registryId, 1, asked);
 
       await expect(read).rejects.toThrow('101 entries were asked for at once; at most 100');
+    });
+
+    test('details are redacted once, in the copy that is named and in no other', async () => {
+      const store = await newStore();
+      const ledger = await ledgerIn(store, 1);
+      await put(store, ledger, ledger.beginning());
+      const { registryId } = ledger;
+      const [stored] = await store.entriesAt(registryId, 1, [1]);
+      if (stored === undefined) throw new Error('entry 1 is not there');
+      const redaction = { statement: 'a', decision: 'b' } as unknown as SignedRedaction;
+      const other = { statement: 'c', decision: 'd' } as unknown as SignedRedaction;
+
+      expect(await store.redactDetails(registryId, 1, stored, redaction)).toBe('redacted');
+      expect(await store.redactDetails(registryId, 1, stored, other)).toBe('held');
+      expect(await store.redactDetails(registryId, 3, stored, other)).toBe('held');
+
+      const { details, ...rest } = stored;
+      expect(details).toBeDefined();
+      expect(await store.entriesAt(registryId, 1, [1])).toEqual([{ ...rest, redaction }]);
+      expect(await store.entriesAt(registryId, 2, [1])).toEqual([stored]);
+      expect(await store.entriesAt(registryId, 3, [1])).toEqual([]);
     });
 
     test('registries are listed in id order, page by page', async () => {
