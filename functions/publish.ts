@@ -59,15 +59,22 @@ function keysOf({ dynamodb }: DynamoDBRecord) {
   };
 }
 
-const [ENTRY, CONFIRMATION, CONFLICT] = publishPrefixes;
+const [ENTRY, CONFIRMATION, CONFLICT, OPEN_SET] = publishPrefixes;
 
-/** The confirmed sequence and, above the first, the copy of the signer. */
-const CONFIRMED = /^(\d+)(?:#\d{8})?$/;
+const CONFIRMED = /^(\d+)(?:#(\d{8}))?$/;
+
+/** The confirmed sequence and, where it is above the first, the copy of the signer. */
+function confirmedAt(sort: string) {
+  const [, confirmed, ofCopy = '1'] = CONFIRMED.exec(sort) ?? [];
+  const sequence = Number(confirmed);
+  const copy = Number(ofCopy);
+  return isSequence(sequence) && isSequence(copy) ? { sequence, copy } : undefined;
+}
 
 /**
  * Where the record's item is: `ENTRY#<registry>#<copy>#<sequence>`, `CONFIRMATION#<registry>#<signer>`
- * with the sequence as sort key (and the copy behind it, which makes no other event),
- * `CONFLICT#<registry>` with the conflict's id.
+ * with the sequence as sort key (and a copy above the first behind it), `CONFLICT#<registry>` with
+ * the conflict's id, `OPENSET#<registry>` with the version of the open set.
  */
 function placeOf(record: DynamoDBRecord): EventPlace | undefined {
   const { partition, sort } = keysOf(record);
@@ -81,12 +88,17 @@ function placeOf(record: DynamoDBRecord): EventPlace | undefined {
       return { kind: 'entry', registryId, copy, sequence };
     }
     case CONFIRMATION: {
-      const sequence = Number(CONFIRMED.exec(sort)?.[1]);
-      if (!isCertificateId(third) || !isSequence(sequence)) return undefined;
-      return { kind: 'confirmation', registryId, signer: third, sequence };
+      const confirmed = confirmedAt(sort);
+      if (!isCertificateId(third) || confirmed === undefined) return undefined;
+      return { kind: 'confirmation', registryId, signer: third, ...confirmed };
     }
     case CONFLICT:
       return isDigest(sort) ? { kind: 'conflict', registryId, conflictId: sort } : undefined;
+    case OPEN_SET: {
+      const conflictsVersion = Number(sort);
+      if (!isSequence(conflictsVersion)) return undefined;
+      return { kind: 'open-set', registryId, conflictsVersion };
+    }
     default:
       return undefined;
   }

@@ -131,9 +131,10 @@ export const fanOutPrefixes = ['HEAD#', 'LOGHEAD#'] as const;
 
 /**
  * Prefixes of partition keys whose new items wake the publish function through the table's stream:
- * entries, confirmations, conflicts. Each is put once; one that is rewritten is no event.
+ * entries, confirmations, conflicts, and changes of the set of open ones. Each is put once; one that
+ * is rewritten is no event.
  */
-export const publishPrefixes = ['ENTRY#', 'CONFIRMATION#', 'CONFLICT#'] as const;
+export const publishPrefixes = ['ENTRY#', 'CONFIRMATION#', 'CONFLICT#', 'OPENSET#'] as const;
 
 /** What a redaction may change: of a transaction's item, these attributes and nothing else. */
 export const redactable = {

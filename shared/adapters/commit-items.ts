@@ -6,6 +6,7 @@ import { digestOf } from '../ledger/digest.ts';
 import { limits } from '../ledger/limits.ts';
 import { type StateChange, type StateKey, transactionKey } from '../ledger/state.ts';
 import type { CommitWrite, StoredEntry } from '../registry/ports.ts';
+import { openSetChange } from './open-set.ts';
 
 /** What one TransactWriteItems of DynamoDB takes. */
 export const COMMIT_ITEMS_MAX = 100;
@@ -53,10 +54,11 @@ function isSaidBy({ before, after }: StateChange, entry: StoredEntry | undefined
 
 function checkCount(write: CommitWrite, changes: number): void {
   // The head; an entry and a transaction each; with entry 1 the registry's place in the list; what
-  // is kept, with its place in the log and the log's head.
+  // is kept, with its place in the log and the log's head; what ends of open conflicts.
   const first = write.expected === undefined ? 1 : 0;
   const kept = write.kept === undefined ? 0 : 3;
-  const items = 1 + 2 * write.entries.length + changes + first + kept;
+  const ended = openSetChange(write.expected, write.head) === undefined ? 0 : 1;
+  const items = 1 + 2 * write.entries.length + changes + first + kept + ended;
   if (items > COMMIT_ITEMS_MAX)
     throw new Error(
       `commit to registry ${write.registryId} has ${items} items; one write takes ` +

@@ -25,11 +25,31 @@ export interface KeptStatement {
   readonly recordedAt: string;
 }
 
+/** Of the head as it was read: what it is known by, and what was open. */
+export type ExpectedHead = Pick<Head, 'digest' | 'conflictsVersion' | 'openConflicts'>;
+
+/**
+ * What one write changed in the set of open conflicts. Put once, in the same write; the first opening
+ * of a conflict makes none, for its own item says so.
+ */
+export interface OpenSetChange {
+  readonly registryId: RegistryId;
+  /** To which the write raised the head: no two changes of a registry have the same. */
+  readonly conflictsVersion: number;
+  /** Resolved before, and found again. */
+  readonly reopened: readonly Digest[];
+  readonly ended: readonly Digest[];
+  /** How many are open afterwards. */
+  readonly openConflicts: number;
+  /** This instance has closed the registry: what ended was not resolved. */
+  readonly closed?: true;
+}
+
 /** A change of what the head says of conflicts, with the statements that are the reason. */
 export interface Settlement {
   readonly registryId: RegistryId;
   /** The digest and the open set as read. */
-  readonly expected: Pick<Head, 'digest' | 'conflictsVersion'>;
+  readonly expected: ExpectedHead;
   /** With `conflictsVersion` raised by one. */
   readonly head: Head;
   /** Put once; own ones are appended to the log of statements to send. */

@@ -11,7 +11,14 @@ import type { Compact, Statement } from '../ledger/jws.ts';
 import type { SignedRedaction } from '../ledger/redaction.ts';
 import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
 import type { AuditProgressItem } from './audit-progress.ts';
-import type { KeptStatement, OpenedConflict, Origin, Settlement } from './conflict-record.ts';
+import type {
+  ExpectedHead,
+  KeptStatement,
+  OpenedConflict,
+  OpenSetChange,
+  Origin,
+  Settlement,
+} from './conflict-record.ts';
 import type { ItemPlace, ListName, ListPosition } from './lists.ts';
 import type { Usage } from './usage.ts';
 
@@ -59,7 +66,7 @@ export interface StoredEntry {
 export interface CommitWrite {
   readonly registryId: RegistryId;
   /** The digest and the open set as read; absent for entry 1: nothing may be there yet. */
-  readonly expected?: Pick<Head, 'digest' | 'conflictsVersion'>;
+  readonly expected?: ExpectedHead;
   /** Where it begins a new copy, `conflictsVersion` is raised: who read the older one must lose. */
   readonly head: Head;
   /** Consecutive, 1 to 24, ending in a checkpointed entry that is the new head. */
@@ -248,6 +255,14 @@ export interface LedgerStore {
    * statement is there already, and nothing was written.
    */
   settle(settlement: Settlement): Promise<'settled' | 'held' | 'lost-race'>;
+  /**
+   * What the write that raised the head to that version changed in the open set: put by `commit` and
+   * `settle` in their own write. Undefined: it changed nothing in it, or opened a new conflict.
+   */
+  openSetChange(
+    registryId: RegistryId,
+    conflictsVersion: number,
+  ): Promise<OpenSetChange | undefined>;
   /** The first report of every conflict, in the order of their ids. */
   conflicts(registryId: RegistryId): Promise<OpenedConflict[]>;
   /** Keeps a statement that changes nothing on the head. Own ones are appended to the log. */

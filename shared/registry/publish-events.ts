@@ -3,7 +3,7 @@ import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/dige
 import { readEntry } from '../ledger/entry.ts';
 import { payloadOf } from '../ledger/jws.ts';
 import { readTransaction, type Transaction, type TransactionType } from '../ledger/transaction.ts';
-import type { OpenedConflict } from './conflict-record.ts';
+import type { OpenedConflict, OpenSetChange } from './conflict-record.ts';
 import type { Confirmation, LedgerStore, StoredEntry } from './ports.ts';
 import { StoredDamage } from './stored-damage.ts';
 
@@ -53,33 +53,59 @@ export interface EntryAppended extends EventCommon {
   readonly lead: CertificateId;
 }
 
-/** A mirror's confirmation is stored here. `id` is `<digest>:<signer>`. */
+/** A mirror's confirmation is stored here. `id` is `<digest>:<signer>`, of a later copy `…:<copy>`. */
 export interface EntryConfirmed extends EventCommon {
   readonly type: 'EntryConfirmed';
   /** Of the confirmed entry. */
   readonly digest: Digest;
   readonly signer: CertificateId;
+  /** The signer's copy, above the first: a set-aside or a take-back began it. */
+  readonly copy?: number;
   /** The signer's claim. */
   readonly confirmedAt: string;
 }
 
-/** A conflict is stored here. `id` and `digest` are the conflict's id. */
-export interface ConflictOpened extends EventCommon {
-  readonly type: 'ConflictOpened';
+interface ConflictCommon extends EventCommon {
+  /** The conflict's id. */
   readonly digest: Digest;
   readonly kind: ConflictStatement['kind'];
   readonly accused: ConflictStatement['accused'];
-  /** How many are open in the registry while the event is made: the one member that may differ. */
   readonly openConflicts: number;
 }
 
-export type RegistryEvent = EntryAppended | EntryConfirmed | ConflictOpened;
+/**
+ * A conflict is open here. `id` is the conflict's id; where it was open before, and had ended,
+ * `<conflict id>:<version of the open set>`. `openConflicts` is how many are open in the registry: of
+ * a first opening while the event is made, the one member of all that may differ.
+ */
+export interface ConflictOpened extends ConflictCommon {
+  readonly type: 'ConflictOpened';
+}
+
+/**
+ * A conflict is not open here any more: `id` is `<conflict id>:<version of the open set>`, and
+ * `openConflicts` is how many that left open.
+ */
+export interface ConflictEnded extends ConflictCommon {
+  readonly type: 'ConflictEnded';
+  /** People resolved it, or this instance has closed the registry. */
+  readonly by: 'resolution' | 'closing';
+}
+
+export type RegistryEvent = EntryAppended | EntryConfirmed | ConflictOpened | ConflictEnded;
 
 /** Where a stored item is that an event is to be made of. */
 export type EventPlace = { readonly registryId: RegistryId } & (
   | { readonly kind: 'entry'; readonly copy: number; readonly sequence: number }
-  | { readonly kind: 'confirmation'; readonly signer: CertificateId; readonly sequence: number }
+  | {
+      readonly kind: 'confirmation';
+      readonly signer: CertificateId;
+      readonly sequence: number;
+      readonly copy: number;
+    }
   | { readonly kind: 'conflict'; readonly conflictId: Digest }
+  /** One event for each conflict that this version of the open set ended, or opened again. */
+  | { readonly kind: 'open-set'; readonly conflictsVersion: number }
 );
 
 export type PublishOutcome =
@@ -91,7 +117,10 @@ export type PublishOutcome =
 
 export interface PublishPorts {
   readonly instanceName: string;
-  readonly store: Pick<LedgerStore, 'entries' | 'firstConfirmationCovering' | 'conflicts' | 'head'>;
+  readonly store: Pick<
+    LedgerStore,
+    'entries' | 'confirmations' | 'conflicts' | 'openSetChange' | 'head'
+  >;
   readonly events: Events;
 }
 
@@ -118,23 +147,25 @@ async function publishTurn(
   places: readonly EventPlace[],
 ): Promise<PublishOutcome[]> {
   const made = await Promise.all(places.map((place) => tryEventAt(ports, place)));
-  const events = made.flatMap((each) => (each.outcome === 'made' ? [each.event] : []));
+  const events = made.flatMap((each) => (each.outcome === 'made' ? each.events : []));
   const taken = (events.length === 0 ? [] : await ports.events.publish(events)).values();
   return made.map((each) => {
     if (each.outcome !== 'made') return each;
-    const answer = taken.next().value;
-    if (answer?.outcome === 'taken') return { outcome: 'published' };
-    return { outcome: 'failed', reason: `the bus did not take it: ${answer?.reason ?? 'silence'}` };
+    const answers = each.events.map(() => taken.next().value);
+    const refused = answers.find((answer) => answer?.outcome !== 'taken');
+    if (answers.every((answer) => answer?.outcome === 'taken')) return { outcome: 'published' };
+    const reason = refused?.outcome === 'not-taken' ? refused.reason : 'silence';
+    return { outcome: 'failed', reason: `the bus did not take it: ${reason}` };
   });
 }
 
 type Made =
-  | { readonly outcome: 'made'; readonly event: RegistryEvent }
+  | { readonly outcome: 'made'; readonly events: readonly RegistryEvent[] }
   | Exclude<PublishOutcome, { outcome: 'published' }>;
 
 /** What is read and shaped apart: only reading may succeed later. */
 async function tryEventAt(ports: PublishPorts, place: EventPlace): Promise<Made> {
-  let shape: () => RegistryEvent;
+  let shape: () => readonly RegistryEvent[];
   try {
     shape = await readItem(ports, place);
   } catch (error) {
@@ -142,7 +173,7 @@ async function tryEventAt(ports: PublishPorts, place: EventPlace): Promise<Made>
     return { outcome, reason: reasonOf(error) };
   }
   try {
-    return { outcome: 'made', event: shape() };
+    return { outcome: 'made', events: shape() };
   } catch (error) {
     return { outcome: 'hopeless', reason: reasonOf(error) };
   }
@@ -152,11 +183,11 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown';
 }
 
-/** Reads the item. What it gives shapes the event, and throws where there is none to be made. */
+/** Reads the item. What it gives shapes the events, and throws where there is none to be made. */
 async function readItem(
   { store, instanceName }: PublishPorts,
   place: EventPlace,
-): Promise<() => RegistryEvent> {
+): Promise<() => readonly RegistryEvent[]> {
   const { registryId } = place;
   switch (place.kind) {
     case 'entry': {
@@ -164,16 +195,18 @@ async function readItem(
       const [stored] = await store.entries(registryId, copy, { from: sequence, count: 1 });
       return () => {
         if (stored === undefined) throw missing(`entry ${sequence}`, registryId);
-        return entryAppended(instanceName, registryId, stored);
+        return [entryAppended(instanceName, registryId, stored)];
       };
     }
     case 'confirmation': {
-      const { signer, sequence } = place;
-      const found = await store.firstConfirmationCovering(registryId, signer, sequence);
+      const { signer, sequence, copy } = place;
+      // In the order of copies: no more stand before it.
+      const held = await store.confirmations(registryId, signer, sequence, copy);
+      const found = held.find((each) => each.sequence === sequence && each.copy === copy);
       return () => {
-        if (found?.sequence !== sequence)
+        if (found === undefined)
           throw missing(`the confirmation of entry ${sequence} by ${signer}`, registryId);
-        return entryConfirmed(instanceName, registryId, found);
+        return [entryConfirmed(instanceName, registryId, found)];
       };
     }
     case 'conflict': {
@@ -183,7 +216,16 @@ async function readItem(
       const head = await store.head(registryId);
       return () => {
         if (found === undefined) throw missing(`the conflict ${conflictId}`, registryId);
-        return conflictOpened(instanceName, found, head?.openConflicts.length ?? 0);
+        return [conflictOpened(instanceName, found, head?.openConflicts.length ?? 0)];
+      };
+    }
+    case 'open-set': {
+      const { conflictsVersion } = place;
+      const change = await store.openSetChange(registryId, conflictsVersion);
+      const conflicts = await store.conflicts(registryId);
+      return () => {
+        if (change === undefined) throw missing(`the open set ${conflictsVersion}`, registryId);
+        return openSetChanged(instanceName, change, conflicts);
       };
     }
   }
@@ -250,17 +292,18 @@ function subjectOf(
 export function entryConfirmed(
   instance: string,
   registryId: RegistryId,
-  { signer, sequence, digest, confirmedAt }: Confirmation,
+  { signer, sequence, digest, copy, confirmedAt }: Confirmation,
 ): EntryConfirmed {
   return {
     format: 'registry/event/v1',
     type: 'EntryConfirmed',
-    id: `${digest}:${signer}`,
+    id: copy === 1 ? `${digest}:${signer}` : `${digest}:${signer}:${copy}`,
     instance,
     registryId,
     sequence,
     digest,
     signer,
+    ...(copy === 1 ? {} : { copy }),
     confirmedAt,
   };
 }
@@ -268,9 +311,42 @@ export function entryConfirmed(
 /** What a stored conflict means; its statement was verified before it was stored. */
 export function conflictOpened(
   instance: string,
-  { registryId, conflictId, statement }: OpenedConflict,
+  conflict: OpenedConflict,
   openConflicts: number,
 ): ConflictOpened {
+  return ofConflict('ConflictOpened', conflict, {
+    id: conflict.conflictId,
+    instance,
+    openConflicts,
+  });
+}
+
+/** What a change of the open set means, for each of its conflicts. */
+export function openSetChanged(
+  instance: string,
+  { registryId, conflictsVersion, reopened, ended, openConflicts, closed }: OpenSetChange,
+  conflicts: readonly OpenedConflict[],
+): (ConflictOpened | ConflictEnded)[] {
+  const by = closed === true ? 'closing' : 'resolution';
+  const tell = <Type extends ConflictEvent['type']>(type: Type, conflictId: Digest) => {
+    const found = conflicts.find((each) => each.conflictId === conflictId);
+    if (found === undefined) throw missing(`the conflict ${conflictId}`, registryId);
+    const id = `${conflictId}:${conflictsVersion}`;
+    return ofConflict(type, found, { id, instance, openConflicts });
+  };
+  return [
+    ...reopened.map((conflictId) => tell('ConflictOpened', conflictId)),
+    ...ended.map((conflictId) => ({ ...tell('ConflictEnded', conflictId), by }) as const),
+  ];
+}
+
+type ConflictEvent = ConflictOpened | ConflictEnded;
+
+function ofConflict<Type extends ConflictEvent['type']>(
+  type: Type,
+  { registryId, conflictId, statement }: OpenedConflict,
+  { id, instance, openConflicts }: Pick<ConflictEvent, 'id' | 'instance' | 'openConflicts'>,
+): ConflictCommon & { readonly type: Type } {
   const said = payloadOf(statement) as ConflictStatement;
   if (conflictIdOf(said) !== conflictId)
     throw new Error(
@@ -278,8 +354,8 @@ export function conflictOpened(
     );
   return {
     format: 'registry/event/v1',
-    type: 'ConflictOpened',
-    id: conflictId,
+    type,
+    id,
     instance,
     registryId,
     sequence: said.sequence,

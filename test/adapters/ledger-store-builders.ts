@@ -129,11 +129,7 @@ export class TestLedger {
         issuedAt: NOW,
       }),
     );
-    const { digest, conflictsVersion } = this.#head ?? {};
-    const expected =
-      digest === undefined || conflictsVersion === undefined
-        ? {}
-        : { expected: { digest, conflictsVersion } };
+    const expected = this.#head === undefined ? {} : { expected: this.#head };
     return {
       registryId: chain.registryId,
       ...expected,
@@ -142,7 +138,7 @@ export class TestLedger {
         copy: this.#head?.copy ?? 1,
         checkpoint,
         tableId: this.#tableId,
-        conflictsVersion: conflictsVersion ?? 0,
+        conflictsVersion: this.#head?.conflictsVersion ?? 0,
         openConflicts: this.#head?.openConflicts ?? [],
         duties: { [mirror.id]: 'open' },
         everPeers: peers,
@@ -201,12 +197,12 @@ export class TestLedger {
    * and `commit` new ones.
    */
   beginning(kept?: KeptStatement): CommitWrite {
-    const { digest, conflictsVersion, openConflicts, copy } = this.head;
+    const { conflictsVersion, openConflicts, copy } = this.head;
     const write = this.again(0);
     const raised = { conflictsVersion: conflictsVersion + 1, openConflicts, copy: copy + 1 };
     return {
       ...write,
-      expected: { digest, conflictsVersion },
+      expected: this.head,
       head: { ...write.head, ...raised },
       ...(kept === undefined ? {} : { kept }),
     };
@@ -216,10 +212,10 @@ export class TestLedger {
   again(index: number): CommitWrite {
     const write = this.#writes[index];
     if (write === undefined) throw new Error(`the test stored no commit ${index}`);
-    const { digest, conflictsVersion, openConflicts, copy } = this.head;
+    const { conflictsVersion, openConflicts, copy } = this.head;
     return {
       ...write,
-      expected: { digest, conflictsVersion },
+      expected: this.head,
       head: { ...write.head, conflictsVersion, openConflicts, copy },
     };
   }

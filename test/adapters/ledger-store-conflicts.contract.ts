@@ -1,6 +1,6 @@
 /** What every ledger store does about conflicts, what people decide of them, and new copies. */
 import { describe, expect, test } from 'vitest';
-import { digestOf } from '../../shared/ledger/digest.ts';
+import { type Digest, digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
 import type { KeptStatement, Settlement } from '../../shared/registry/conflict-record.ts';
 import type { LedgerStore } from '../../shared/registry/ports.ts';
 import {
@@ -173,6 +173,57 @@ export function conflictsContract(name: string, newStore: () => Promise<LedgerSt
       expect(await headOf(store, ledger)).toMatchObject({ conflictsVersion: 3, closed: true });
       expect(await store.kept(ledger.registryId)).toEqual([kept]);
       expect(await logged(store, ledger)).toEqual([]);
+    });
+
+    test('what a write changes in the open set is read by the version that it raised to', async () => {
+      const store = await newStore();
+      const ledger = await blocked(store);
+      const { registryId, head } = ledger;
+      const [conflictId = unknown] = head.openConflicts;
+      const settle = async (openConflicts: readonly Digest[]) => {
+        const expected = await headOf(store, ledger);
+        const next = {
+          ...expected,
+          conflictsVersion: expected.conflictsVersion + 1,
+          openConflicts,
+        };
+        await store.settle({ registryId, expected, head: next, origin: 'received' });
+      };
+      await settle(head.openConflicts);
+      await settle([]);
+      await settle([conflictId]);
+      const write = ledger.moved(await headOf(store, ledger)).uploads(1);
+      const ending = { ...write.head, conflictsVersion: 5, openConflicts: [] };
+      await put(store, ledger, { ...write, head: ending });
+      await put(store, ledger, ledger.uploads(1));
+
+      const changes = [1, 2, 3, 4, 5, 6].map((version) => store.openSetChange(registryId, version));
+
+      const ended = { registryId, reopened: [], ended: [conflictId], openConflicts: 0 };
+      expect(await Promise.all(changes)).toEqual([
+        undefined,
+        undefined,
+        { ...ended, conflictsVersion: 3 },
+        { ...ended, conflictsVersion: 4, reopened: [conflictId], ended: [], openConflicts: 1 },
+        { ...ended, conflictsVersion: 5 },
+        undefined,
+      ]);
+      expect(await store.openSetChange(unknown as RegistryId, 3)).toBeUndefined();
+    });
+
+    test('a change of the open set that was not written is nowhere; a closing says what it is', async () => {
+      const store = await newStore();
+      const ledger = await blocked(store);
+      const { registryId } = ledger;
+      const settlement = settlementOf(ledger);
+      const version = settlement.head.conflictsVersion;
+      const stale = { ...settlement.expected, digest: unknown };
+
+      expect(await store.settle({ ...settlement, expected: stale })).toBe('lost-race');
+      expect(await store.openSetChange(registryId, version)).toBeUndefined();
+      await store.settle({ ...settlement, head: { ...settlement.head, closed: true } });
+
+      expect(await store.openSetChange(registryId, version)).toMatchObject({ closed: true });
     });
 
     test('a statement that is kept is settled once, whatever has become of the head', async () => {

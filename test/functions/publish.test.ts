@@ -8,6 +8,7 @@ import {
   headKey,
   type ItemKey,
   keyText,
+  openSetKey,
   transactionItemKey,
 } from '../../shared/adapters/aws/dynamo-keys.ts';
 import { MemoryLedgerStore } from '../../shared/adapters/memory/memory-ledger-store.ts';
@@ -91,13 +92,33 @@ test('whatever the store puts under the prefixes of the filter is understood and
   ]);
 });
 
-test('a confirmation of a later copy is told as the confirmation of its entry', async () => {
-  const { handler, events, registryId, mirror } = await publishing();
+test('a confirmation of a later copy is told by itself', async () => {
+  const { handler, events, store, registryId, mirror } = await publishing();
+  const [first] = await store.confirmations(registryId, mirror, 3, 1);
+  if (first === undefined) throw new Error('nothing is confirmed');
+  await store.putConfirmation(registryId, { ...first, copy: 2 }, 'received');
 
   const answer = await handler(streamEvent(confirmationKey(registryId, mirror, 3, 2)));
 
   expect(answer).toEqual(failures());
-  expect(events.published).toMatchObject([{ type: 'EntryConfirmed', sequence: 3, signer: mirror }]);
+  expect(events.published).toMatchObject([
+    { type: 'EntryConfirmed', id: `${first.digest}:${mirror}:2`, sequence: 3, copy: 2 },
+  ]);
+});
+
+test('the end of a conflict is told with the version of the open set that it ended in', async () => {
+  const { handler, events, store, registryId, conflictId } = await publishing();
+  const head = await store.head(registryId);
+  if (head === undefined) throw new Error('no head');
+  const next = { ...head, conflictsVersion: head.conflictsVersion + 1, openConflicts: [] };
+  await store.settle({ registryId, expected: head, head: next, origin: 'received' });
+
+  const answer = await handler(streamEvent(openSetKey(registryId, next.conflictsVersion)));
+
+  expect(answer).toEqual(failures());
+  expect(events.published).toMatchObject([
+    { type: 'ConflictEnded', id: `${conflictId}:${next.conflictsVersion}`, by: 'resolution' },
+  ]);
 });
 
 test('the keys of the store begin as the filter and the permissions say', () => {
@@ -107,13 +128,14 @@ test('the keys of the store begin as the filter and the permissions say', () => 
     entryKey(registryId, 1, 1),
     confirmationKey(registryId, peer, 1, 1),
     conflictKey(registryId, digestOf('a conflict')),
+    openSetKey(registryId, 1),
     transactionItemKey(registryId, 1, 'a transaction'),
     headKey(registryId),
   ];
 
   const beginnings = keys.map((key) => keyText(key).replace(/#.*$/, '#'));
 
-  expect(beginnings.slice(0, 3)).toEqual([...publishPrefixes]);
+  expect(beginnings.slice(0, 4)).toEqual([...publishPrefixes]);
   expect(beginnings).toEqual([...publishReadPrefixes]);
 });
 
@@ -188,6 +210,7 @@ test.each([
   ['a confirmation of no copy', 'CONFIRMATION#', '0000000000000001#2', `#${digestOf('a peer')}`],
   ['a confirmation of nothing', 'CONFIRMATION#', '#00000002', `#${digestOf('a peer')}`],
   ['a conflict without an id', 'CONFLICT#', 'x'],
+  ['an open set without a version', 'OPENSET#', 'x'],
 ])('%s has no event: it rings, and is never passed over', async (_what, prefix, sk, rest = '') => {
   const { handler, events, lines, alarms, registryId } = await publishing();
   const unknown = { pk: { S: `${prefix}${registryId}${rest}` }, sk: { S: sk } };

@@ -126,6 +126,7 @@ describe('permissions', () => {
             'ENTRY#*',
             'CONFIRMATION#*',
             'CONFLICT#*',
+            'OPENSET#*',
             'TRANSACTION#*',
             'HEAD#*',
           ],

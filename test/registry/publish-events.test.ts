@@ -16,12 +16,13 @@ import type { Compact } from '../../shared/ledger/jws.ts';
 import { limits } from '../../shared/ledger/limits.ts';
 import { encodeTransaction } from '../../shared/ledger/transaction.ts';
 import type { OpenedConflict } from '../../shared/registry/conflict-record.ts';
-import type { Confirmation, StoredEntry } from '../../shared/registry/ports.ts';
+import type { Confirmation, Head, StoredEntry } from '../../shared/registry/ports.ts';
 import {
   conflictOpened,
   type EventPlace,
   entryAppended,
   entryConfirmed,
+  openSetChanged,
   publishEvents,
   type RegistryEvent,
 } from '../../shared/registry/publish-events.ts';
@@ -51,14 +52,18 @@ async function publisher() {
   return { ledger, registryId, mirror, conflict, store, events, instanceName: 'client' };
 }
 
-function forkAt({ registryId, head }: TestLedger, signer: ReturnType<typeof testPeers>[number]) {
+function forkAt(
+  { registryId, head }: TestLedger,
+  signer: ReturnType<typeof testPeers>[number],
+  other = 'another',
+) {
   const statement = conflictOf({
     registryId,
     signer: signer.certificateId,
     kind: 'fork',
     sequence: head.sequence,
     accused: head.configuration.peers[0] ?? 'open',
-    digests: [head.digest, digestOf('another')],
+    digests: [head.digest, digestOf(other)],
     evidence: [digestOf('evidence')],
     detectedAt: timeAfter(60),
   });
@@ -93,7 +98,7 @@ describe('publishing', () => {
 
     const outcomes = await publishEvents(ports, [
       entryAt(registryId, 2),
-      { kind: 'confirmation', registryId, signer, sequence: 3 },
+      { kind: 'confirmation', registryId, signer, sequence: 3, copy: 1 },
       { kind: 'conflict', registryId, conflictId: conflict.conflictId },
     ]);
 
@@ -113,6 +118,108 @@ describe('publishing', () => {
 
     const [first, second] = ports.events.published;
     expect(second).toEqual(first);
+  });
+
+  test('a confirmation of a later copy is another event than the one of the first', async () => {
+    const ports = await publisher();
+    const { registryId, ledger } = ports;
+    const signer = ports.mirror.certificateId;
+    const first = ledger.confirmations.at(-1);
+    if (first === undefined) throw new Error('nothing is confirmed');
+    const other = digestOf('another entry 3');
+    await ports.store.putConfirmation(registryId, { ...first, digest: other, copy: 2 }, 'received');
+    const at = { kind: 'confirmation', registryId, signer, sequence: 3 } as const;
+
+    const outcomes = await publishEvents(
+      ports,
+      [2, 1, 3].map((copy) => ({ ...at, copy })),
+    );
+
+    expect(outcomes).toMatchObject([published, published, { outcome: 'hopeless' }]);
+    const [second, again] = ports.events.published;
+    expect(second).toMatchObject({ id: `${other}:${signer}:2`, digest: other, copy: 2 });
+    expect(again).toMatchObject({ id: `${ledger.head.digest}:${signer}` });
+    expect(again).not.toHaveProperty('copy');
+  });
+
+  test('a conflict that ends, opens again and ends with the registry is told each time', async () => {
+    const ports = await publisher();
+    const { registryId, conflict, store } = ports;
+    const { conflictId } = conflict;
+    const settle = async (changes: Partial<Head>) => {
+      const head = await store.head(registryId);
+      if (head === undefined) throw new Error('no head');
+      const next = { ...head, conflictsVersion: head.conflictsVersion + 1, ...changes };
+      const settlement = { registryId, expected: head, head: next, origin: 'received' } as const;
+      expect(await store.settle(settlement)).toBe('settled');
+      return { kind: 'open-set', registryId, conflictsVersion: next.conflictsVersion } as const;
+    };
+    const places = [
+      await settle({ openConflicts: [] }),
+      await settle({ openConflicts: [conflictId] }),
+      await settle({ openConflicts: [], closed: true }),
+    ];
+
+    const outcomes = await publishEvents(ports, places);
+    await publishEvents(ports, places);
+
+    expect(outcomes).toEqual([published, published, published]);
+    const about = { registryId, digest: conflictId, kind: 'fork', sequence: 3 };
+    const told = [
+      {
+        ...about,
+        type: 'ConflictEnded',
+        id: `${conflictId}:2`,
+        by: 'resolution',
+        openConflicts: 0,
+      },
+      { ...about, type: 'ConflictOpened', id: `${conflictId}:3`, openConflicts: 1 },
+      { ...about, type: 'ConflictEnded', id: `${conflictId}:4`, by: 'closing', openConflicts: 0 },
+    ];
+    expect(ports.events.published).toMatchObject([...told, ...told]);
+  });
+
+  test('all conflicts that end at once are told, or all again', async () => {
+    const ports = await publisher();
+    const { registryId, conflict, ledger, store, mirror } = ports;
+    const second = forkAt(ledger, mirror, 'a third');
+    const { digest } = ledger.head;
+    await store.openConflict(second, { digest, conflictsVersion: 1 }, 'received');
+    const expected = await store.head(registryId);
+    if (expected === undefined) throw new Error('no head');
+    const head = { ...expected, conflictsVersion: 3, openConflicts: [] };
+    await store.settle({ registryId, expected, head, origin: 'received' });
+    const place = { kind: 'open-set', registryId, conflictsVersion: 3 } as const;
+
+    ports.events.refuses = ({ digest }) => (digest === second.conflictId ? 'Throttled' : undefined);
+    const [first] = await publishEvents(ports, [place]);
+    ports.events.refuses = () => undefined;
+    const [again] = await publishEvents(ports, [place]);
+
+    expect(first).toEqual({ outcome: 'failed', reason: 'the bus did not take it: Throttled' });
+    expect(again).toEqual(published);
+    expect(ports.events.published.map(({ digest }) => digest)).toEqual([
+      conflict.conflictId,
+      conflict.conflictId,
+      second.conflictId,
+    ]);
+  });
+
+  test('a change of the open set that is not in the store, or of no known conflict, is hopeless', async () => {
+    const ports = await publisher();
+    const { registryId, store } = ports;
+    const place = { kind: 'open-set', registryId, conflictsVersion: 9 } as const;
+
+    const [missing] = await publishEvents(ports, [place]);
+    const unknown = { registryId, conflictsVersion: 9, reopened: [], openConflicts: 0 };
+    store.openSetChange = async () => ({ ...unknown, ended: [digestOf('no conflict')] });
+    const [strange] = await publishEvents(ports, [place]);
+
+    for (const outcome of [missing, strange])
+      expect(outcome).toMatchObject({
+        outcome: 'hopeless',
+        reason: expect.stringMatching(/ is not in the store$/),
+      });
   });
 
   test('an event that the bus does not take fails alone', async () => {
@@ -137,7 +244,7 @@ describe('publishing', () => {
     const outcomes = await publishEvents(ports, [
       entryAt(registryId, 4),
       entryAt(registryId, 1),
-      { kind: 'confirmation', registryId, signer, sequence: 2 },
+      { kind: 'confirmation', registryId, signer, sequence: 2, copy: 1 },
       { kind: 'conflict', registryId, conflictId: digestOf('no conflict') },
       entryAt(registryId, 3),
     ]);
@@ -167,7 +274,8 @@ describe('publishing', () => {
         ...ports,
         store: {
           entries,
-          firstConfirmationCovering: store.firstConfirmationCovering.bind(store),
+          confirmations: store.confirmations.bind(store),
+          openSetChange: store.openSetChange.bind(store),
           conflicts: store.conflicts.bind(store),
           head: store.head.bind(store),
         },
@@ -358,6 +466,11 @@ describe('docs/events.md', () => {
     .map(([, json = '']) => JSON.parse(json))
     .filter((value) => value.format !== undefined);
 
+  function endOf({ registryId, conflictId }: OpenedConflict) {
+    const change = { registryId, conflictsVersion: 7, reopened: [], openConflicts: 0 };
+    return { ...change, ended: [conflictId] };
+  }
+
   /** The events of the frozen vectors: an entry, a confirmation and a conflict of one registry. */
   function eventsOfVectors(): RegistryEvent[] {
     const [, , , transaction = '', , entry = ''] = vector('ledger.jsonl').split('\n');
@@ -385,6 +498,7 @@ describe('docs/events.md', () => {
       entryAppended('client', recordedIn, stored),
       entryConfirmed('client', recordedIn, confirmation),
       conflictOpened('client', conflict, 1),
+      ...openSetChanged('client', endOf(conflict), [conflict]),
     ];
   }
 
@@ -403,7 +517,10 @@ describe('docs/events.md', () => {
       registryId,
       storedWith(requestSignature, { signer: 'x' }),
     );
-    const members = new Set([request, ...eventsOfVectors()].flatMap((each) => Object.keys(each)));
+    const later = entryConfirmed('client', registryId, { copy: 2 } as Confirmation);
+    const members = new Set(
+      [request, later, ...eventsOfVectors()].flatMap((each) => Object.keys(each)),
+    );
 
     expect([...new Set(rows)].sort()).toEqual([...members].sort());
   });

@@ -3,6 +3,7 @@ import type { StateChange } from '../../ledger/state.ts';
 import type { CommitOutcome, CommitWrite } from '../../registry/ports.ts';
 import { changesOfOwn } from '../commit-items.ts';
 import { loggedOf } from '../kept-items.ts';
+import { openSetChange } from '../open-set.ts';
 import {
   entryItem,
   headItem,
@@ -11,7 +12,7 @@ import {
   stateValue,
   transactionItem,
 } from './dynamo-items.ts';
-import { type Item, keptKey, registryKey } from './dynamo-keys.ts';
+import { type Item, keptKey, openSetKey, registryKey } from './dynamo-keys.ts';
 import { tryLogged } from './dynamo-log.ts';
 import type { DynamoTable } from './dynamo-table.ts';
 
@@ -56,7 +57,18 @@ function commitItems(table: DynamoTable, write: CommitWrite, head: Item): Transa
     items.push({ Put: { TableName: table.name, Item: registryKey(registryId) } });
   if (kept !== undefined)
     items.push(table.putUnlessThere(recordItem(keptKey(registryId, kept), kept)));
-  return items;
+  return [...items, ...openSetPut(table, write)];
+}
+
+/** Part of a transaction: what it changes in the set of open conflicts, if it does. */
+export function openSetPut(
+  table: DynamoTable,
+  { registryId, expected, head }: Pick<CommitWrite, 'registryId' | 'expected' | 'head'>,
+): TransactWriteItem[] {
+  const change = openSetChange(expected, head);
+  if (change === undefined) return [];
+  const key = openSetKey(registryId, change.conflictsVersion);
+  return [table.putUnlessThere(recordItem(key, change))];
 }
 
 /** Part of a transaction: the whole head, in place of the one that is expected. */

@@ -9,7 +9,7 @@ import type {
 } from '../../registry/conflict-record.ts';
 import type { Head } from '../../registry/ports.ts';
 import { loggedOf } from '../kept-items.ts';
-import { headPut } from './dynamo-commit.ts';
+import { headPut, openSetPut } from './dynamo-commit.ts';
 import { headItem, recordItem } from './dynamo-items.ts';
 import { conflictKey, headKey, type Item, keptKey } from './dynamo-keys.ts';
 import { logIsBusy, writeLogged } from './dynamo-log.ts';
@@ -76,13 +76,14 @@ function openOnHead(
 /** Rewrites the head and keeps the statement that is the reason, in one write. */
 export async function writeSettlement(
   table: DynamoTable,
-  { registryId, expected, head, kept, origin }: Settlement,
+  settlement: Settlement,
 ): Promise<'settled' | 'held' | 'lost-race'> {
+  const { registryId, expected, head, kept, origin } = settlement;
   const put = headPut(table, headItem(head), expected);
   const items = kept === undefined ? [] : [table.putUnlessThere(keptItem(registryId, kept))];
   const written = await writeLogged(table, {
     registryId,
-    items: [...items, put],
+    items: [...items, put, ...openSetPut(table, settlement)],
     logged: kept !== undefined && origin === 'own' ? loggedOf(kept) : undefined,
   });
   switch (written.outcome) {

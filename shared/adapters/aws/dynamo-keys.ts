@@ -112,6 +112,11 @@ export function conflictKey(registryId: RegistryId, conflictId: Digest): ItemKey
   return itemKey(conflictsPartition(registryId), conflictId);
 }
 
+/** One for each version of the head's open set that `commit` or `settle` made another set with. */
+export function openSetKey(registryId: RegistryId, conflictsVersion: number): ItemKey {
+  return itemKey(`OPENSET#${registryId}`, sortableNumber(conflictsVersion));
+}
+
 export function keptPartition(registryId: RegistryId): string {
   return `STATEMENT#${registryId}`;
 }

@@ -8,6 +8,7 @@ import type { AuditProgressItem } from '../../registry/audit-progress.ts';
 import type {
   KeptStatement,
   OpenedConflict,
+  OpenSetChange,
   Origin,
   Settlement,
 } from '../../registry/conflict-record.ts';
@@ -61,6 +62,7 @@ import {
   keyText,
   logHeadKey,
   logPartition,
+  openSetKey,
   progressKey,
   REGISTRIES_PARTITION,
   stateKeyItemKey,
@@ -329,6 +331,14 @@ export class DynamoLedgerStore implements LedgerStore {
 
   settle(settlement: Settlement): Promise<'settled' | 'held' | 'lost-race'> {
     return writeSettlement(this.#table, settlement);
+  }
+
+  async openSetChange(
+    registryId: RegistryId,
+    conflictsVersion: number,
+  ): Promise<OpenSetChange | undefined> {
+    const item = await this.#table.get(openSetKey(registryId, conflictsVersion));
+    return item && recordOf<OpenSetChange>(item);
   }
 
   async conflicts(registryId: RegistryId): Promise<OpenedConflict[]> {

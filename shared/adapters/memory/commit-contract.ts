@@ -40,7 +40,10 @@ function flawOfHead({ registryId, head, entries }: CommitWrite): string | undefi
 }
 
 /** Whether the head, or that there is none, is still what the writer read. */
-export function isAsExpected(head: Head | undefined, expected: CommitWrite['expected']): boolean {
+export function isAsExpected(
+  head: Head | undefined,
+  expected: Pick<Head, 'digest' | 'conflictsVersion'> | undefined,
+): boolean {
   return head?.digest === expected?.digest && head?.conflictsVersion === expected?.conflictsVersion;
 }
 

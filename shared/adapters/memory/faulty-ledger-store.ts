@@ -208,6 +208,12 @@ export class FaultyLedgerStore implements LedgerStore {
     );
   }
 
+  openSetChange(registryId: RegistryId, conflictsVersion: number) {
+    return this.#through('openSetChange', () =>
+      this.#store.openSetChange(registryId, conflictsVersion),
+    );
+  }
+
   conflicts(registryId: RegistryId) {
     return this.#through('conflicts', () => this.#store.conflicts(registryId));
   }

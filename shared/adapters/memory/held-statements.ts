@@ -1,5 +1,10 @@
 import type { CertificateId, Digest } from '../../ledger/digest.ts';
-import type { KeptStatement, OpenedConflict, Origin } from '../../registry/conflict-record.ts';
+import type {
+  KeptStatement,
+  OpenedConflict,
+  OpenSetChange,
+  Origin,
+} from '../../registry/conflict-record.ts';
 import type { Confirmation, LoggedStatement } from '../../registry/ports.ts';
 import { keptPlace, loggedOf, oldestFirst } from '../kept-items.ts';
 import { frozen } from './frozen.ts';
@@ -10,6 +15,8 @@ export class HeldStatements {
   readonly #confirmations = new Map<CertificateId, Confirmation[]>();
   readonly #conflicts = new Map<Digest, OpenedConflict>();
   readonly #kept = new Map<string, KeptStatement>();
+  /** By the version of the open set. */
+  readonly #openSetChanges = new Map<number, OpenSetChange>();
   readonly #log: LoggedStatement[] = [];
 
   get log(): readonly LoggedStatement[] {
@@ -49,6 +56,14 @@ export class HeldStatements {
   /** In the order of their ids. */
   conflicts(): OpenedConflict[] {
     return [...this.#conflicts.values()].sort((a, b) => (a.conflictId < b.conflictId ? -1 : 1));
+  }
+
+  openSetChange(conflictsVersion: number): OpenSetChange | undefined {
+    return this.#openSetChanges.get(conflictsVersion);
+  }
+
+  putOpenSetChange(change: OpenSetChange | undefined): void {
+    if (change !== undefined) this.#openSetChanges.set(change.conflictsVersion, frozen(change));
   }
 
   hasKept(kept: KeptStatement | undefined): boolean {

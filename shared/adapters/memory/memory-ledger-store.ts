@@ -1,4 +1,3 @@
-import { encodeCanonical } from '../../ledger/canonical.ts';
 import { type CertificateId, digestOf, type RegistryId } from '../../ledger/digest.ts';
 import { limits } from '../../ledger/limits.ts';
 import type { SignedRedaction } from '../../ledger/redaction.ts';
@@ -27,6 +26,7 @@ import type {
   StoredEntry,
 } from '../../registry/ports.ts';
 import { changesOfOwn, tooManyEntries } from '../commit-items.ts';
+import { openSetChange } from '../open-set.ts';
 import {
   flawOfCommit,
   flawOfSettlement,
@@ -35,6 +35,7 @@ import {
 } from './commit-contract.ts';
 import { inCopy, outOfCopy } from './copy-places.ts';
 import { frozen } from './frozen.ts';
+import { type HeldItem, heldItem } from './held-item.ts';
 import { HeldStatements } from './held-statements.ts';
 
 /** An entry as handed over, with copies of its bytes to tell whether somebody changed them. */
@@ -42,9 +43,6 @@ interface HeldEntry {
   readonly entry: StoredEntry;
   readonly bytes: readonly (readonly [handed: Uint8Array, kept: Uint8Array])[];
 }
-
-/** A state item, and its canonical text to compare. */
-type HeldItem = ReturnType<typeof heldItem>;
 
 /** All about one registry. What depends on the copy is keyed by it. */
 interface HeldRegistry {
@@ -115,6 +113,7 @@ export class MemoryLedgerStore implements LedgerStore {
     for (const entry of write.entries) this.#putEntry(held, write, entry);
     for (const { key, after } of changed) held.state.set(inCopy(write.head.copy, key), after);
     held.statements.putKept(write.kept, 'own');
+    held.statements.putOpenSetChange(openSetChange(expected, write.head));
     held.head = frozen(write.head);
     return { outcome: 'stored' };
   }
@@ -334,8 +333,13 @@ export class MemoryLedgerStore implements LedgerStore {
     if (held.statements.hasKept(kept)) return 'held';
     if (held.head === undefined || !isAsExpected(held.head, expected)) return 'lost-race';
     held.statements.putKept(kept, origin);
+    held.statements.putOpenSetChange(openSetChange(expected, head));
     held.head = frozen(head);
     return 'settled';
+  }
+
+  async openSetChange(registryId: RegistryId, conflictsVersion: number) {
+    return this.#registries.get(registryId)?.statements.openSetChange(conflictsVersion);
   }
 
   async conflicts(registryId: RegistryId): Promise<OpenedConflict[]> {
@@ -392,8 +396,4 @@ export class MemoryLedgerStore implements LedgerStore {
     this.#breaches.push(sentence);
     return new Error(`contract broken: ${sentence}`);
   }
-}
-
-function heldItem(item: StateItem) {
-  return { item: frozen(item), text: encodeCanonical(item).toString() };
 }

@@ -30,7 +30,8 @@ export class RecordingEvents implements Events {
   }
 }
 
-/** Without the count of open conflicts, which is of the moment. */
+/** Without the count of open conflicts, which is of the moment where a conflict is opened first. */
 function lasting(event: RegistryEvent): string {
-  return JSON.stringify(event.type === 'ConflictOpened' ? { ...event, openConflicts: 0 } : event);
+  const first = event.type === 'ConflictOpened' && event.id === event.digest;
+  return JSON.stringify(first ? { ...event, openConflicts: 0 } : event);
 }
