@@ -5,6 +5,7 @@ import { type ReadCountersigned, readCountersigned } from './countersigned.ts';
 import type { CertificateId, Digest } from './digest.ts';
 import { type Refused, refuse } from './errors.ts';
 import { type DecidedStatement, readStatement, type Statement } from './jws.ts';
+import type { KnownTakeBack } from './known-beside.ts';
 import type { ProvedLists } from './prove-lists.ts';
 import { quoted } from './quoted.ts';
 import {
@@ -88,12 +89,36 @@ function readResolution(filed: Filed, about: About): FiledFinding | Refused {
   if (read.outcome === 'refused') return read;
   const { statement, digest } = read;
   const { manner, through, reason } = statement;
-  const unfit = flawOfNamed(statement, about) ?? flawOfManner(statement, about);
+  const unfit = isTakeBackBeside(statement, about)
+    ? undefined
+    : (flawOfNamed(statement, about) ?? flawOfManner(statement, about));
   if (unfit !== undefined) return unfit;
   const sentence =
     `DECIDED by ${whoDecided(statement)}, with the ledger at entry ${through.sequence}: ` +
     `${manner}: ${quoted(reason)}`;
   return { ...decidedBy(statement), kind: 'resolution', digest, manner, sentence };
+}
+
+/** It is no decision about a fork, and may be why two copies of the accused are none. */
+function isTakeBackBeside(
+  { conflicts, manner, signer }: Resolution,
+  { conflict, conflictId }: About,
+): boolean {
+  const own = manner === 'take-back' && signer === conflict.accused;
+  return own && conflict.kind === 'fork' && !conflicts.includes(conflictId);
+}
+
+/** The take-backs in the file, each with both signatures. */
+export function filedTakeBacks({ registryId, decisions }: ConflictFile): KnownTakeBack[] {
+  return decisions.flatMap(({ kind, statement, decision = '' }) => {
+    const read =
+      kind === 'resolution'
+        ? readCountersigned({ statement, decision }, resolutionSchema)
+        : undefined;
+    if (read?.outcome !== 'read' || read.statement.registryId !== registryId) return [];
+    const { manner, signer } = read.statement;
+    return manner === 'take-back' ? [{ signer }] : [];
+  });
 }
 
 function readAcceptance(

@@ -1,4 +1,3 @@
-import type { Link } from './backlinks.ts';
 import { checkpointSchema } from './checkpoint.ts';
 import type { ConflictKind, ConflictStatement } from './conflict.ts';
 import { digestOf } from './digest.ts';
@@ -6,6 +5,7 @@ import { readEntry } from './entry.ts';
 import { type Refused, refuse } from './errors.ts';
 import type { Evidence, EvidenceOf } from './evidence.ts';
 import { readStatement } from './jws.ts';
+import { type KnownBeside, NOTHING_BESIDE } from './known-beside.ts';
 import { quoted } from './quoted.ts';
 import { checkFork } from './recheck-fork.ts';
 import { checkInvalid } from './recheck-invalid.ts';
@@ -43,21 +43,21 @@ export function expectedAccused(kind: ConflictKind): 'lead' | 'open' | 'signer' 
 }
 
 /**
- * Whether the evidence shows what the statement says; its own signature was read before. `voided`:
- * entries that resolutions of this registry named, see `checkInvalid`. Not asked here: whether the
- * signer was a peer, and whether the accused led there, which the peer lists say.
+ * Whether the evidence shows what the statement says; its own signature was read before. `known`:
+ * what resolutions of this registry make of it, see `checkInvalid` and `checkFork`. Not asked here:
+ * whether the signer was a peer, and whether the accused led there, which the peer lists say.
  */
 export function recheckEvidence(
   conflict: ConflictStatement,
   evidence: Evidence,
-  voided: readonly Link[] = [],
+  known: KnownBeside = NOTHING_BESIDE,
 ): Rechecked {
   const { kind, registryId, sequence } = conflict;
   if (evidence.kind !== kind || evidence.registryId !== registryId)
     return notReproduced(`is about a ${evidence.kind} in the registry ${evidence.registryId}`);
   if (evidence.sequence !== sequence)
     return notReproduced(`is about entry ${evidence.sequence}; claimed is entry ${sequence}`);
-  return flawOfAccused(conflict) ?? recheckKind(conflict, evidence, voided);
+  return flawOfAccused(conflict) ?? recheckKind(conflict, evidence, known);
 }
 
 function flawOfAccused({ kind, accused, signer }: ConflictStatement): Refused | undefined {
@@ -77,16 +77,19 @@ function flawOfAccused({ kind, accused, signer }: ConflictStatement): Refused | 
 function recheckKind(
   conflict: ConflictStatement,
   evidence: Evidence,
-  voided: readonly Link[],
+  known: KnownBeside,
 ): Rechecked {
   switch (evidence.kind) {
     case 'fork': {
       const [one, other] = conflict.digests;
-      const finding = `signed two different entries ${conflict.sequence}: ${one} and ${other}`;
-      return checkFork(conflict, evidence) ?? { outcome: 'reproduced', proves: 'lead', finding };
+      const check = checkFork(conflict, evidence, known);
+      if (check.outcome === 'refused') return check;
+      const entries = `entries ${conflict.sequence}: ${one} and ${other}`;
+      const finding = `signed two different ${entries}${check.across}`;
+      return { outcome: 'reproduced', proves: 'lead', finding };
     }
     case 'invalid-transaction': {
-      const check = checkInvalid(conflict, evidence, voided);
+      const check = checkInvalid(conflict, evidence, known.voided);
       if (check.outcome === 'refused') return check;
       const { code, detail } = check.flaw;
       const finding = `signed entry ${conflict.sequence}, which breaks the rules (${code}: ${quoted(detail)})`;

@@ -3,35 +3,43 @@ import { sameLink } from './chain.ts';
 import { checkpointSchema } from './checkpoint.ts';
 import { readConfirmation } from './confirmation.ts';
 import type { ConflictStatement } from './conflict.ts';
-import type { Digest } from './digest.ts';
+import type { CertificateId, Digest, RegistryId } from './digest.ts';
 import { type Entry, linkTo, readEntry } from './entry.ts';
 import { type Refused, refuse } from './errors.ts';
 import type { EvidenceOf, ForkChain } from './evidence.ts';
 import { readStatement } from './jws.ts';
+import type { KnownBeside, KnownTakeBack } from './known-beside.ts';
+
+export type ForkCheck =
+  /** `across`: what it rests on where the checkpoints are of different copies; else nothing. */
+  { readonly outcome: 'forked'; readonly across: string } | Refused;
 
 /**
  * Whether one lead signed two chains that say different things of one place: protocol section 7.
  * Nothing but both checkpoints and the bytes on the way down is needed, and nobody is trusted. That
  * the accused led there is said by the peer lists, which the caller has.
+ *
+ * A lead that was restored, and took back what its peers held, may honestly sign another entry in the
+ * place of one that nobody else had. From there on its checkpoints carry another copy. So two copies
+ * are no fork where a take-back lies between, unless a peer had confirmed what the older one says.
  */
 export function checkFork(
   conflict: ConflictStatement,
   { chains }: EvidenceOf<'fork'>,
-): Refused | undefined {
+  known: KnownBeside,
+): ForkCheck {
   const [one, other] = [provenBy(conflict, chains[0]), provenBy(conflict, chains[1])];
   if (one.outcome === 'refused') return one;
   if (other.outcome === 'refused') return other;
-  if (one.copy !== other.copy)
-    return refuse(
-      'EVIDENCE_NOT_REPRODUCED',
-      `the checkpoints are of the copies ${one.copy} and ${other.copy}; a fork is within one copy`,
-    );
   const [first, second, ...others] = conflict.digests;
   const disagree =
     first !== undefined && second !== undefined && first !== second && others.length === 0;
   const shown = (a: Proven, b: Proven) =>
     disagree && a.digests.includes(first) && b.digests.includes(second);
-  if (shown(one, other) || shown(other, one)) return undefined;
+  if (shown(one, other) || shown(other, one))
+    return one.copy < other.copy
+      ? acrossCopies(conflict, [one, other], known)
+      : acrossCopies(conflict, [other, one], known);
   return refuse(
     'EVIDENCE_NOT_REPRODUCED',
     `for entry ${conflict.sequence} the chains lead to ${one.digests.join(' and ')} and to ` +
@@ -39,9 +47,39 @@ export function checkFork(
   );
 }
 
+function acrossCopies(
+  { accused }: ConflictStatement,
+  [older, newer]: readonly [Proven, Proven],
+  { takeBacks, everPeers }: KnownBeside,
+): ForkCheck {
+  if (older.copy === newer.copy) return { outcome: 'forked', across: '' };
+  const copies = `in its copies ${older.copy} and ${newer.copy}`;
+  const { holder } = older;
+  if (holder !== undefined && holder !== accused && everPeers.has(holder))
+    return { outcome: 'forked', across: `, ${copies}; ${holder} confirmed that of the older` };
+  const isBetween = ({ signer, copy = newer.copy }: KnownTakeBack) =>
+    signer === accused && older.copy < copy && copy <= newer.copy;
+  if (!takeBacks.some(isBetween))
+    return { outcome: 'forked', across: `, ${copies}; no take-back is known that lies between` };
+  return notSound(
+    `the checkpoints are of the copies ${older.copy} and ${newer.copy}: a take-back of the accused ` +
+      'lies between, and nothing shows that a peer had confirmed what the older one says',
+  );
+}
+
+/** Of which copies the checkpoints say that they are. Undefined: they are none. */
+export function copiesOf({ chains }: EvidenceOf<'fork'>): readonly [number, number] | undefined {
+  const one = readStatement(chains[0].checkpoint, checkpointSchema);
+  const other = readStatement(chains[1].checkpoint, checkpointSchema);
+  if (one.outcome === 'refused' || other.outcome === 'refused') return undefined;
+  return [one.statement.copy, other.statement.copy];
+}
+
 interface Proven {
   readonly outcome: 'proven';
   readonly copy: number;
+  /** Who confirmed the checkpoint. */
+  readonly holder?: CertificateId;
   /** Of the place; more than one where the links of one entry contradict each other. */
   readonly digests: readonly Digest[];
 }
@@ -58,17 +96,27 @@ function provenBy(
       `a checkpoint is of ${statement.signer} and the registry ${statement.registryId}; expected ` +
         `${accused} and ${registryId}`,
     );
-  if (confirmation !== undefined) {
-    const confirmed = readConfirmation(registryId, confirmation, checkpoint);
-    if (confirmed.outcome === 'refused')
-      return notSound(`a confirmation: ${confirmed.code}: ${confirmed.detail}`);
-  }
+  const held = holderIn(registryId, checkpoint, confirmation);
+  if ('outcome' in held) return held;
   const top = { digest: statement.digest, sequence: statement.sequence };
   const reached = walk({ registryId, sequence }, top, path);
   if ('outcome' in reached) return reached;
   const digests = reached.filter((link) => link.sequence === sequence).map((link) => link.digest);
   if (digests.length === 0) return notSound(`a chain does not lead to entry ${sequence}`);
-  return { outcome: 'proven', copy: statement.copy, digests };
+  return { outcome: 'proven', copy: statement.copy, digests, ...held };
+}
+
+/** Who confirmed the checkpoint, where somebody did. */
+function holderIn(
+  registryId: RegistryId,
+  checkpoint: string,
+  confirmation: string | undefined,
+): Pick<Proven, 'holder'> | Refused {
+  if (confirmation === undefined) return {};
+  const confirmed = readConfirmation(registryId, confirmation, checkpoint);
+  if (confirmed.outcome === 'refused')
+    return notSound(`a confirmation: ${confirmed.code}: ${confirmed.detail}`);
+  return { holder: confirmed.confirmation.statement.signer };
 }
 
 /** What the end of the path names. */

@@ -11,7 +11,7 @@ import { type ConflictFile, parseConflictFile } from './conflict-file.ts';
 import { type CertificateId, type Digest, digestOf, type RegistryId } from './digest.ts';
 import { type Refused, refuse } from './errors.ts';
 import { readEvidence } from './evidence.ts';
-import { type FiledFinding, readFiledDecisions } from './filed-decisions.ts';
+import { type FiledFinding, filedTakeBacks, readFiledDecisions } from './filed-decisions.ts';
 import { readStatement } from './jws.ts';
 import { leadAt, type ProvedLists, proveLists } from './prove-lists.ts';
 import { type Rechecked, recheckEvidence } from './recheck-evidence.ts';
@@ -28,7 +28,8 @@ import { type Rechecked, recheckEvidence } from './recheck-evidence.ts';
  * 4. Every decision: the signatures of the operator and of the operator's instance.
  *
  * What the file does not hold it cannot show: somebody may have decided more since, and an entry on
- * which the evidence rests may have been voided before by another resolution.
+ * which the evidence rests may have been voided before by another resolution, or a take-back that is
+ * not in it may lie between two copies. Whoever is accused shows such a resolution.
  */
 
 export interface ConflictFileTrust {
@@ -184,19 +185,15 @@ interface ReadReport {
   readonly finding: ConflictFileFinding;
 }
 
-function readReport(
-  { registryId, evidence }: ConflictFile,
-  lists: ProvedLists,
-  compact: string,
-): ReadReport | Refused {
+function readReport(file: ConflictFile, lists: ProvedLists, compact: string): ReadReport | Refused {
   const read = readStatement(compact, conflictSchema);
   if (read.outcome === 'refused') return read;
   const conflict = read.statement;
-  if (conflict.registryId !== registryId)
+  if (conflict.registryId !== file.registryId)
     return refuse('STATEMENT_REGISTRY_DIFFERS', `is about the registry ${conflict.registryId}`);
   if (!lists.everPeers.has(conflict.signer))
     return refuse('SIGNER_NO_PEER', `${conflict.signer} reports, and never was a peer`);
-  const shown = recheckAll(conflict, evidence);
+  const shown = recheckAll(conflict, file, lists);
   if (shown.outcome === 'refused') return shown;
   const { signer: by, detectedAt, accused } = conflict;
   if (shown.proves === 'nothing-about-others' || accused === 'open') {
@@ -219,17 +216,19 @@ type Reproduced = Exclude<Rechecked, Refused>;
 /** All that a report names must be there and show the same. */
 function recheckAll(
   conflict: ConflictStatement,
-  evidence: ConflictFile['evidence'],
+  file: ConflictFile,
+  { everPeers }: ProvedLists,
 ): Reproduced | Refused {
   let shown: Rechecked = malformed(`holds a report of ${conflict.signer} that names no evidence`);
+  const known = { voided: [], takeBacks: filedTakeBacks(file), everPeers };
   for (const digest of conflict.evidence) {
-    const text = evidence[digest];
+    const text = file.evidence[digest];
     if (text === undefined) return malformed(`lacks the evidence ${digest}`);
     const bytes = Buffer.from(text);
     if (digestOf(bytes) !== digest) return malformed(`holds other evidence than ${digest}`);
     const read = readEvidence(bytes);
     if (read.outcome === 'refused') return read;
-    shown = recheckEvidence(conflict, read.evidence);
+    shown = recheckEvidence(conflict, read.evidence, known);
     if (shown.outcome === 'refused') return shown;
   }
   return shown;

@@ -4,12 +4,16 @@ import { encodeConflictFile, type FiledDecision } from '../ledger/conflict-file.
 import type { CertificateId, Digest } from '../ledger/digest.ts';
 import { readEvidence } from '../ledger/evidence.ts';
 import { type Compact, payloadOf } from '../ledger/jws.ts';
+import type { KnownBeside } from '../ledger/known-beside.ts';
 import { limits } from '../ledger/limits.ts';
 import { proveLists } from '../ledger/prove-lists.ts';
 import { recheckEvidence } from '../ledger/recheck-evidence.ts';
+import type { Resolution } from '../ledger/resolution.ts';
 import type { CarriedCommit } from '../ledger/signed-commit.ts';
+import type { KeptStatement } from './conflict-record.ts';
 import { buildInvitation } from './invite.ts';
 import { allReports } from './kept-statements.ts';
+import { knownHere } from './known-here.ts';
 import type { BlobStore, Clock, Head, LedgerStore } from './ports.ts';
 import { decisionsAbout, type KeptDecision } from './read-conflicts.ts';
 
@@ -43,13 +47,15 @@ export async function buildConflictFile(
 ): Promise<ConflictFileOutcome> {
   const { store, clock } = ports;
   const { registryId } = head;
-  const known = await allReports(store, registryId);
-  const reports = known.filter((report) => report.conflictId === conflictId);
+  const all = await allReports(store, registryId);
+  const reports = all.filter((report) => report.conflictId === conflictId);
   if (reports[0] === undefined) return { outcome: 'unknown-conflict' };
-  const shown = await shownReports(ports, reports);
+  const known = await knownHere(store, head);
+  const shown = await shownReports(ports, reports, known);
   const [first, ...further] = shown;
   if (first === undefined) return { outcome: 'evidence-missing', finder: reports[0].said.signer };
-  const decisions = decisionsAbout(await store.kept(registryId), conflictId);
+  const kept = await store.kept(registryId);
+  const decisions = [...decisionsAbout(kept, conflictId), ...takeBacksBeside(kept, shown)];
   const { configurations } = await buildInvitation(store, head);
   const leads = leadsOfEnded(registryId, configurations);
   const signers = new Set([...leads, ...shown.flatMap(signersOf), ...decisions.map(signerOf)]);
@@ -86,11 +92,12 @@ type Report = Pick<ShownReport, 'said' | 'statement'>;
 async function shownReports(
   { blobs }: ConflictFilePorts,
   reports: readonly Report[],
+  known: KnownBeside,
 ): Promise<ShownReport[]> {
   const shown: ShownReport[] = [];
   let bytes = 0;
   for (const report of reports) {
-    const found = await withEvidence(blobs, report);
+    const found = await withEvidence(blobs, report, known);
     if (found === undefined) continue;
     bytes += found.evidence.reduce((sum, [, each]) => sum + each.length, 0);
     if (shown.length === 0 || bytes <= limits.evidenceBytesMax) shown.push(found);
@@ -100,17 +107,36 @@ async function shownReports(
 }
 
 /** Undefined where some of the evidence is not here. */
-async function withEvidence(blobs: BlobStore, report: Report): Promise<ShownReport | undefined> {
+async function withEvidence(
+  blobs: BlobStore,
+  report: Report,
+  known: KnownBeside,
+): Promise<ShownReport | undefined> {
   const evidence: (readonly [Digest, Uint8Array])[] = [];
   let reproduces = true;
+  // What other resolutions voided the file does not say.
+  const beside = { ...known, voided: [] };
   for (const digest of report.said.evidence) {
     const bytes = await blobs.evidence(digest);
     const read = bytes === undefined ? undefined : readEvidence(bytes);
     if (bytes === undefined || read?.outcome !== 'read') return undefined;
     evidence.push([digest, bytes]);
-    reproduces &&= recheckEvidence(report.said, read.evidence).outcome === 'reproduced';
+    reproduces &&= recheckEvidence(report.said, read.evidence, beside).outcome === 'reproduced';
   }
   return evidence.length === 0 ? undefined : { ...report, evidence, reproduces };
+}
+
+/** Why a report of two copies is none of a fork: that the accused took back between them. */
+function takeBacksBeside(
+  kept: readonly KeptStatement[],
+  [first]: readonly ShownReport[],
+): KeptDecision[] {
+  if (first === undefined || first.reproduces || first.said.kind !== 'fork') return [];
+  return kept.filter((each): each is KeptDecision => {
+    if (each.kind !== 'resolution') return false;
+    const { manner, signer } = payloadOf(each.statement) as Resolution;
+    return manner === 'take-back' && signer === first.said.accused;
+  });
 }
 
 function signersOf({ said: { signer, accused } }: ShownReport): CertificateId[] {

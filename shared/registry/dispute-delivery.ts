@@ -1,8 +1,13 @@
-import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
+import { conflictOf } from '../ledger/conflict.ts';
+import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/digest.ts';
+import type { Refused } from '../ledger/errors.ts';
 import type { Evidence } from '../ledger/evidence.ts';
+import { recheckEvidence } from '../ledger/recheck-evidence.ts';
+import { copiesOf } from '../ledger/recheck-fork.ts';
 import { type Brought, carryingWith } from './brought-decisions.ts';
 import { deliveredChain, forkEvidence, invalidEvidence, ownChain } from './gather-evidence.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
+import { knownHere } from './known-here.ts';
 import type { CarriedCommit, Delivery } from './messages.ts';
 import { flawOfOwnCopy } from './own-copy.ts';
 import { flawOfOwnState } from './own-state.ts';
@@ -34,7 +39,7 @@ export async function dispute(
   ports: DisputePorts,
   { registryId, brought, delivery }: Disputed,
   group: readonly JudgedCommit[],
-): Promise<InConflict | 'again'> {
+): Promise<InConflict | TakenBack | 'again'> {
   const { store } = ports;
   const carrying = await carryingWith(store, await store.head(registryId), brought);
   const read = await readSettled(store, registryId, group, carrying);
@@ -84,14 +89,25 @@ export interface Dispute {
   readonly ownFlaw?: string;
 }
 
-/** Checks one's own side before accusing the lead; either way the registry stops here. */
-export async function disagree(ports: DisputePorts, found: Dispute): Promise<InConflict> {
+/** What the lead has taken back since: it accuses nobody. */
+export interface TakenBack {
+  readonly outcome: 'taken-back';
+  readonly refused: Refused;
+}
+
+/** Checks one's own side before accusing the lead; then the registry stops here. */
+export async function disagree(
+  ports: DisputePorts,
+  found: Dispute,
+): Promise<InConflict | TakenBack> {
   const { head, sequence, lead, digests, detail, kind } = found;
   const { registryId } = head;
   const at = Math.min(sequence, head.sequence);
   const flaw = found.ownFlaw ?? (await flawOfOwnCopy(ports.store, head, at));
   const evidence =
     flaw === undefined ? (found.evidence ?? (await forkOf(ports, found))) : undefined;
+  const refused = await refusedAsTakenBack(ports, found, evidence);
+  if (refused !== undefined) return { outcome: 'taken-back', refused };
   const disagreement =
     evidence === undefined
       ? ownTampering(ports, registryId, sequence, flaw ?? detail)
@@ -100,12 +116,39 @@ export async function disagree(ports: DisputePorts, found: Dispute): Promise<InC
   return { outcome: 'in-conflict', conflicts: [conflictId] };
 }
 
+/**
+ * Somebody brings what the lead signed in an older copy than what is held here, which is no fork
+ * where a take-back lies between. Whoever itself holds what was lost reports it, whatever others make
+ * of it: the lead has to resolve that.
+ */
+async function refusedAsTakenBack(
+  { store, signer, clock }: DisputePorts,
+  { head, sequence, lead, digests }: Dispute,
+  evidence: Evidence | undefined,
+): Promise<Refused | undefined> {
+  if (evidence?.kind !== 'fork') return undefined;
+  const [own, brought] = copiesOf(evidence) ?? [0, 0];
+  if (own <= brought) return undefined;
+  const conflict = conflictOf({
+    registryId: head.registryId,
+    signer: signer.certificateId,
+    kind: 'fork',
+    sequence: sequence as Sequence,
+    accused: lead,
+    digests: [...digests],
+    evidence: [],
+    detectedAt: new Date(clock.now()).toISOString(),
+  });
+  const checked = recheckEvidence(conflict, evidence, await knownHere(store, head));
+  return checked.outcome === 'refused' ? checked : undefined;
+}
+
 /** The own chain against the delivered one. */
 async function forkOf(
-  { store }: DisputePorts,
+  ports: DisputePorts,
   { head, sequence, digests, commit }: Dispute,
 ): Promise<Evidence | undefined> {
-  const own = await ownChain(store, head, sequence);
+  const own = await ownChain(ports, head, sequence);
   if (own === undefined) return undefined;
   const other = deliveredChain(commit, { sequence, digest: digests.at(-1) as Digest });
   return forkEvidence(head.registryId, sequence, [own, other]);

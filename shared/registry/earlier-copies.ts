@@ -90,10 +90,11 @@ async function isChanged(
   const [now] = await ports.store.entries(registryId, copy, { from: sequence, count: 1 });
   if (now === undefined || now.digest === digest) return false;
   if (await hasGivenWay(ports.store, head, earlier)) return false;
-  const chain = await ownChain(ports.store, head, sequence);
+  const chain = await ownChain(ports, head, sequence);
   const read = readStatement(earlier.checkpoint, checkpointSchema);
   if (chain === undefined || read.outcome === 'refused') return false;
-  const before = { checkpoint: earlier.checkpoint, path: [] };
+  const { checkpoint, statement: confirmation } = earlier;
+  const before = { checkpoint, confirmation, path: [] };
   const disagreement: Disagreement = {
     kind: 'fork',
     accused: read.statement.signer,

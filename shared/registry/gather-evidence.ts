@@ -1,7 +1,9 @@
 import { backlinkPath, type Link } from '../ledger/backlinks.ts';
-import type { Digest, RegistryId } from '../ledger/digest.ts';
+import type { Checkpoint } from '../ledger/checkpoint.ts';
+import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import type { Evidence, ForkChain } from '../ledger/evidence.ts';
+import { type Compact, payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import type { NamedItem } from '../ledger/naming.ts';
 import { linksDown } from '../ledger/recheck-fork.ts';
@@ -10,21 +12,58 @@ import { NAMED_KEY } from '../ledger/superseding.ts';
 import { commitHolding } from './configuration-at.ts';
 import type { JudgedCommit, JudgedEntry } from './judge-delivery.ts';
 import { type CarriedCommit, textOf } from './messages.ts';
-import type { Head, LedgerStore, StateRead, StoredEntry } from './ports.ts';
+import type { Confirmation, Head, LedgerStore, Signer, StateRead, StoredEntry } from './ports.ts';
 
 /** What proves a disagreement to somebody who has nothing but signed bytes: protocol section 7. */
 
-/** From the own copy: the lead's checkpoint and the entries from it down to the given one. */
+/**
+ * From the own copy: the lead's checkpoint and the entries from it down to the given one; with the own
+ * confirmation, if there is one, for it shows that the lead's word was held by somebody.
+ */
 export async function ownChain(
-  store: LedgerStore,
+  { store, signer }: { readonly store: LedgerStore; readonly signer: Signer },
   head: Head,
   sequence: number,
 ): Promise<ForkChain | undefined> {
   const commit = await commitHolding(store, head, sequence);
   const checkpoint = commit.at(-1)?.checkpoint;
   if (checkpoint === undefined) return undefined;
+  for (const own of signer.knownIds) {
+    const confirmed = await confirmedBy(store, head, [own, sequence]);
+    if (confirmed === undefined || copyOf(confirmed.checkpoint) !== copyOf(checkpoint)) continue;
+    const chain = await confirmedChain(store, head, confirmed, sequence);
+    if (chain !== undefined) return chain;
+  }
   const path = commit.filter((stored) => stored.sequence >= sequence).reverse();
   return { checkpoint, path: path.length === 1 ? [] : path.map(({ entry }) => textOf(entry)) };
+}
+
+/** The first confirmation of this copy that covers the entry. */
+async function confirmedBy(
+  store: LedgerStore,
+  { registryId, copy }: Head,
+  [own, sequence]: readonly [CertificateId, number],
+): Promise<Confirmation | undefined> {
+  const covering = await store.confirmations(registryId, own, sequence, limits.pageMax);
+  return covering.find((confirmation) => confirmation.copy === copy);
+}
+
+function copyOf(checkpoint: Compact): number {
+  return (payloadOf(checkpoint) as Checkpoint).copy;
+}
+
+/** Undefined: the stored entries are not those that were confirmed. */
+async function confirmedChain(
+  store: LedgerStore,
+  { registryId, copy }: Head,
+  { sequence: top, digest, checkpoint, statement: confirmation }: Confirmation,
+  sequence: number,
+): Promise<ForkChain | undefined> {
+  const wanted = backlinkPath(top, sequence);
+  const path = await store.entriesAt(registryId, copy, wanted);
+  if (path.length < wanted.length || path[0]?.digest !== digest) return undefined;
+  const entries = top === sequence ? [] : path.map(({ entry }) => textOf(entry));
+  return { checkpoint, confirmation, path: entries };
 }
 
 /** From a delivered commit: the checkpoint and the entries from it down to what names the link. */

@@ -129,7 +129,7 @@ async function dispute(
   const { sequence, digest, signer } = confirmation.statement;
   const held = own?.digest ?? head.digest;
   const flaw = await flawOfOwnCopy(ports.store, head, sequence);
-  const chain = flaw === undefined ? await ownChain(ports.store, head, sequence) : undefined;
+  const chain = flaw === undefined ? await ownChain(ports, head, sequence) : undefined;
   const told = { checkpoint: checkpoint.compact, path: [], confirmation: confirmation.compact };
   const disagreement: Disagreement =
     chain === undefined

@@ -1,4 +1,3 @@
-import type { Link } from '../ledger/backlinks.ts';
 import { leadOf } from '../ledger/chain.ts';
 import { type ConflictStatement, conflictIdOf, conflictSchema } from '../ledger/conflict.ts';
 import { type CertificateId, type Digest, digestOf, type RegistryId } from '../ledger/digest.ts';
@@ -8,11 +7,13 @@ import { type Evidence, readEvidence } from '../ledger/evidence.ts';
 import { payloadOf, type ReadStatement, readStatement } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { recheckEvidence } from '../ledger/recheck-evidence.ts';
-import { readCarrying, replacedBy } from './carrying.ts';
+import { copiesOf } from '../ledger/recheck-fork.ts';
+import { readCarrying } from './carrying.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
 import type { KeptStatement, OpenedConflict } from './conflict-record.ts';
 import { judgeCommit } from './judge-delivery.ts';
 import { allReports, allResolutions, keptStatement } from './kept-statements.ts';
+import { knownHere } from './known-here.ts';
 import { newestPeers } from './newest-list.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import type { Head, StoredEntry } from './ports.ts';
@@ -72,6 +73,8 @@ export async function receiveConflict(
   if (bytes === undefined) return { outcome: 'ahead', head: head.sequence };
   const evidence = readEvidence(bytes);
   if (evidence.outcome === 'refused') return evidence;
+  if (isTooEarly(ports, head, said, evidence.evidence))
+    return { outcome: 'ahead', head: head.sequence };
   const unproved = await recheck(ports, head, said, evidence.evidence);
   if (unproved !== undefined) return contested(ports, head, read, unproved);
   // Only what reproduces is kept: anybody could fill the bucket otherwise.
@@ -208,6 +211,22 @@ async function askEvidence(
   return digestOf(answer.body) === digest ? answer.body : undefined;
 }
 
+/**
+ * Two copies are a fork unless a take-back lies between: where an entry carried one out, whoever holds
+ * the place in dispute knows it. The accused knows its own.
+ */
+function isTooEarly(
+  { signer }: ReceiveConflictPorts,
+  head: Head,
+  { sequence, accused }: ConflictStatement,
+  evidence: Evidence,
+): boolean {
+  const [one, other] = (evidence.kind === 'fork' ? copiesOf(evidence) : undefined) ?? [];
+  if (one === other) return false;
+  const own = accused !== 'open' && signer.knownIds.includes(accused);
+  return sequence > head.sequence && !own;
+}
+
 /** Why it does not reproduce; undefined: it does. */
 async function recheck(
   ports: ReceiveConflictPorts,
@@ -215,19 +234,12 @@ async function recheck(
   said: ConflictStatement,
   evidence: Evidence,
 ): Promise<Refused | undefined> {
-  const voided = await voidedHere(ports, head);
-  const rechecked = recheckEvidence(said, evidence, voided);
+  const rechecked = recheckEvidence(said, evidence, await knownHere(ports.store, head));
   if (rechecked.outcome === 'reproduced') return undefined;
   // What rests on something absent shows in a whole copy only.
   const own =
     evidence.kind === 'invalid-transaction' && (await isInvalidHere(ports, head, said, evidence));
   return own ? undefined : rechecked;
-}
-
-/** Entries that people replaced: what they say shows nothing of the state. */
-async function voidedHere({ store }: ReceiveConflictPorts, { registryId }: Head): Promise<Link[]> {
-  const known = await allResolutions(store, registryId);
-  return known.flatMap(({ resolution }) => replacedBy(resolution));
 }
 
 /** Whether the own copy, which ends just before that commit, refuses the same entry. */

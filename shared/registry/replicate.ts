@@ -227,7 +227,7 @@ async function compareHeld(
         refuse('LEAD_DIFFERS', `${signer} does not lead at entry ${held.sequence}`),
       );
     const detail = `entry ${held.sequence} is held with ${held.digest}, delivered with ${digest}`;
-    return disagree(ports, {
+    const disputed = await disagree(ports, {
       kind: 'fork',
       head,
       sequence: held.sequence,
@@ -236,6 +236,9 @@ async function compareHeld(
       commit: commit as JudgedCommit,
       detail,
     });
+    return disputed.outcome === 'taken-back'
+      ? malformed(ports, registryId, caller, disputed.refused)
+      : disputed;
   }
   return undefined;
 }
@@ -288,12 +291,22 @@ async function storeChecked(
       return malformed(ports, registryId, caller, check.refused);
     case 'disagrees':
       if (head === undefined) return malformed(ports, registryId, caller, check.refused);
-      return dispute(ports, arrival, group);
+      return disputeGroup(ports, arrival, group);
     case 'fits':
       noteSkew(ports, check.write.head);
       await keepNamed(ports.store, registryId, group.flatMap(namedBy), brought);
       return (await stored(ports, check.write)) ? group.length : 'again';
   }
+}
+
+async function disputeGroup(
+  ports: ReplicatePorts,
+  arrival: Arrival,
+  group: readonly JudgedCommit[],
+): Promise<ReplicateOutcome | 'again'> {
+  const disputed = await dispute(ports, arrival, group);
+  if (disputed === 'again' || disputed.outcome === 'in-conflict') return disputed;
+  return malformed(ports, arrival.registryId, arrival.caller, disputed.refused);
 }
 
 /** The own side of these commits, with the resolutions that concern them: mostly there are none. */

@@ -1,9 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { checkpointOf } from '../../shared/ledger/checkpoint.ts';
 import type { ConflictStatement } from '../../shared/ledger/conflict.ts';
-import { type Digest, digestOf, type Sequence } from '../../shared/ledger/digest.ts';
+import {
+  type CertificateId,
+  type Digest,
+  digestOf,
+  type Sequence,
+} from '../../shared/ledger/digest.ts';
 import { encodeEvidence, type ForkChain, readEvidence } from '../../shared/ledger/evidence.ts';
+import { type KnownBeside, NOTHING_BESIDE } from '../../shared/ledger/known-beside.ts';
 import { type Rechecked, recheckEvidence } from '../../shared/ledger/recheck-evidence.ts';
+import { copiesOf } from '../../shared/ledger/recheck-fork.ts';
 import { TestLedger, type TestPeer, testPeers, uploadDocument } from '../builders.ts';
 import { forgeCommit } from '../forged-commit.ts';
 import { chainDown, checkpointAt, forkAt, headAt, linkOf, reported, textOf } from './disputes.ts';
@@ -122,24 +130,6 @@ describe('a fork', () => {
     );
   });
 
-  test('is within one copy', () => {
-    const { commit, chain } = told;
-    const checkpoint = lead.sign({
-      copy: 2,
-      digest: chain.digest,
-      format: 'registry/checkpoint/v1',
-      issuedAt: '2026-11-22T10:00:00.000Z',
-      registryId,
-      sequence: chain.sequence,
-      signer: accused,
-    } as Parameters<typeof lead.sign>[0]);
-
-    expect(checkpoint).not.toBe(commit.checkpoint);
-    expect(outcomeOf(recheck([kept, { ...forged, checkpoint }]))).toEqual(
-      notReproduced('the checkpoints are of the copies 1 and 2'),
-    );
-  });
-
   test('is nobody else’s than the accused’s', () => {
     const byOther = forgeCommit(other, headAt(ledger, 4), uploads);
     const { checkpoint } = byOther.commit;
@@ -208,5 +198,96 @@ describe('a fork', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('a fork across two copies of the lead', () => {
+  const everPeers = new Set([lead, finder, other].map(({ certificateId }) => certificateId));
+  const confirmation = ledger.confirm(finder).statement;
+  const held = { ...kept, confirmation };
+  const later = forgedOf(3);
+  const [digest] = conflict.digests as [Digest, Digest];
+
+  /** What the lead told somebody else, as if it had begun that copy. */
+  function forgedOf(copy: number): ForkChain {
+    const { digest, sequence } = told.chain;
+    const issuedAt = '2026-11-22T10:00:00.000Z';
+    const signed = checkpointOf({ registryId, sequence, digest, signer: accused, copy, issuedAt });
+    return { ...forged, checkpoint: lead.sign(signed) };
+  }
+
+  function across(
+    chains: readonly [ForkChain, ForkChain],
+    takeBacks: KnownBeside['takeBacks'],
+    peers: ReadonlySet<CertificateId> = everPeers,
+  ): string {
+    const known = { ...NOTHING_BESIDE, takeBacks, everPeers: peers };
+    const rechecked = recheckEvidence(conflict, { ...evidence, chains: [...chains] }, known);
+    return rechecked.outcome === 'reproduced' ? rechecked.finding : rechecked.code;
+  }
+
+  test('is one where no take-back of it is known, and says so', () => {
+    const unknown =
+      /^signed two different entries 5: .*, in its copies 1 and 3; no take-back is kn/;
+
+    expect(across([kept, later], [])).toMatch(unknown);
+    expect(across([later, kept], [{ signer: other.certificateId }])).toMatch(unknown);
+  });
+
+  test.each([undefined, 2, 3])('is none where one lies between, with copy %s', (copy) => {
+    const takeBack = { signer: accused, ...(copy === undefined ? {} : { copy }) };
+
+    expect(across([kept, later], [takeBack])).toBe('EVIDENCE_NOT_REPRODUCED');
+    expect(across([later, kept], [takeBack])).toBe('EVIDENCE_NOT_REPRODUCED');
+    expect(
+      outcomeOf(
+        recheckEvidence(conflict, across13(), { ...NOTHING_BESIDE, takeBacks: [takeBack] }),
+      ),
+    ).toEqual(
+      notReproduced('the checkpoints are of the copies 1 and 3: a take-back of the accused lies'),
+    );
+  });
+
+  const across13 = () => ({ ...evidence, chains: [kept, later] as [ForkChain, ForkChain] });
+
+  test.each([1, 4])('is one where the take-back led to copy %s', (copy) => {
+    expect(across([kept, later], [{ signer: accused, copy }])).toContain('no take-back is known');
+  });
+
+  test('is one all the same where a peer had confirmed the older', () => {
+    const proven = `in its copies 1 and 3; ${finder.certificateId} confirmed that of the older`;
+
+    expect(across([held, later], [{ signer: accused, copy: 2 }])).toContain(proven);
+    expect(across([later, held], [{ signer: accused, copy: 2 }])).toContain(proven);
+  });
+
+  test('is none by a confirmation of the newer, of the accused, or of a stranger', () => {
+    const takeBack = [{ signer: accused, copy: 2 }];
+    const own = { ...kept, confirmation: ledger.confirm(lead).statement };
+    const { sequence, digest: top } = told.chain;
+    const newer = {
+      ...later,
+      confirmation: ledger.confirm(finder, { sequence, digest: top }).statement,
+    };
+
+    expect(across([own, later], takeBack)).toBe('EVIDENCE_NOT_REPRODUCED');
+    expect(across([kept, newer], takeBack)).toBe('EVIDENCE_NOT_REPRODUCED');
+    expect(across([held, later], takeBack, new Set([accused]))).toBe('EVIDENCE_NOT_REPRODUCED');
+  });
+
+  test('is none where the chains do not say what is claimed', () => {
+    const claimed = { ...conflict, digests: [digest, digestOf('third')] };
+
+    expect(outcomeOf(recheckEvidence(claimed, across13()))).toEqual(
+      notReproduced('for entry 5 the chains lead'),
+    );
+  });
+
+  test('shows of which copies it is, where both checkpoints are some', () => {
+    const broken = { ...kept, checkpoint: kept.checkpoint.slice(0, -4) };
+
+    expect(copiesOf(across13())).toEqual([1, 3]);
+    expect(copiesOf({ ...evidence, chains: [broken, later] })).toBeUndefined();
+    expect(copiesOf({ ...evidence, chains: [later, broken] })).toBeUndefined();
   });
 });

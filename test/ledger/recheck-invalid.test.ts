@@ -6,6 +6,7 @@ import type { ConflictStatement } from '../../shared/ledger/conflict.ts';
 import { type Digest, digestOf, type Sequence } from '../../shared/ledger/digest.ts';
 import type { EntryParts } from '../../shared/ledger/entry.ts';
 import { type EvidenceOf, encodeEvidence, readEvidence } from '../../shared/ledger/evidence.ts';
+import { NOTHING_BESIDE } from '../../shared/ledger/known-beside.ts';
 import { type Rechecked, recheckEvidence } from '../../shared/ledger/recheck-evidence.ts';
 import type { CarriedEntry } from '../../shared/ledger/signed-commit.ts';
 import type { SignDocument } from '../../shared/ledger/transaction.ts';
@@ -72,11 +73,15 @@ interface Shown {
   readonly statement?: Partial<ConflictStatement>;
 }
 
-function recheck(made: Forged, { witnesses = [], voided, evidence, statement }: Shown): Rechecked {
+function recheck(
+  made: Forged,
+  { witnesses = [], voided = [], evidence, statement }: Shown,
+): Rechecked {
   const shown = { ...invalidEvidence(ledger, made, witnesses), ...evidence };
   const digests = [made.chain.digest];
   const conflict = reported(finder, shown, { accused, digests });
-  return recheckEvidence({ ...conflict, ...statement }, shown, voided);
+  const known = { ...NOTHING_BESIDE, voided };
+  return recheckEvidence({ ...conflict, ...statement }, shown, known);
 }
 
 /** The code that the lead is convicted by, or why it is not. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { checkpointOf } from '../../shared/ledger/checkpoint.ts';
 import { type ConflictStatement, conflictIdOf } from '../../shared/ledger/conflict.ts';
 import { type ConflictFileParts, encodeConflictFile } from '../../shared/ledger/conflict-file.ts';
 import { type Digest, digestOf, type Sequence } from '../../shared/ledger/digest.ts';
@@ -206,6 +207,48 @@ describe('the file of a fork', () => {
         if (outcome.outcome === 'verified') expect(outcome).toMatchObject(said);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  test('of two copies proves it as long as it holds no take-back of the accused', () => {
+    const { sequence, digest } = told.chain;
+    const issuedAt = timeAfter(50);
+    const signed = checkpointOf({
+      registryId,
+      sequence,
+      digest,
+      signer: accused,
+      copy: 2,
+      issuedAt,
+    });
+    const [kept, forged] = fork.evidence.chains;
+    const evidence = {
+      ...fork.evidence,
+      chains: [kept, { ...forged, checkpoint: lead.sign(signed) }],
+    } as Evidence;
+    const said = reported(finder, evidence, { accused, digests: fork.digests });
+    const takenBack = resolved({ manner: 'take-back', conflicts: [digestOf('rollback')] });
+    const parts = partsOf(evidence, said);
+    const shown = { ...parts, decisions: [{ kind: 'resolution', ...takenBack } as const] };
+    const broken = { ...takenBack, decision: takenBack.statement };
+
+    expect(verified(parts).sentences[0]).toContain('in its copies 1 and 2; no take-back is known');
+    expect(refusal(shown)).toContain('EVIDENCE_NOT_REPRODUCED the checkpoints are of the copies');
+    expect(refusal({ ...parts, decisions: [{ kind: 'resolution', ...broken }] })).not.toContain(
+      'EVIDENCE_NOT_REPRODUCED',
+    );
+  });
+
+  test('holds a take-back of the accused beside it, and of nobody else', () => {
+    const conflicts = [digestOf('rollback')];
+    const own = resolved({ manner: 'take-back', conflicts });
+    const foreign = resolved({ manner: 'take-back', conflicts, registryId: digestOf('other') });
+
+    expect(
+      verified(forkParts({ decisions: [{ kind: 'resolution', ...own }] })).statements[1],
+    ).toMatchObject({ kind: 'resolution', manner: 'take-back', by: accused });
+    expect(refusal(forkParts({ decisions: [{ kind: 'resolution', ...foreign }] }))).toContain(
+      'STATEMENT_REGISTRY_DIFFERS',
     );
   });
 

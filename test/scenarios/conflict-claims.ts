@@ -91,15 +91,15 @@ export function checkpointBy(
   { ports }: MemoryInstance,
   registryId: RegistryId,
   digest: Digest,
-  changes: { readonly copy?: number; readonly sequence?: number } = {},
+  changes: { readonly sequence?: number } = {},
 ): ForkChain {
-  const { copy = 1, sequence = 4 } = changes;
+  const { sequence = 4 } = changes;
   const checkpoint = checkpointOf({
     registryId,
     signer: ports.signer.certificateId,
     sequence: sequence as Sequence,
     digest,
-    copy,
+    copy: 1,
     issuedAt: '2026-11-24T10:00:00.000Z',
   });
   return { checkpoint: ports.signer.sign(checkpoint), path: [] };

@@ -54,11 +54,6 @@ describe('a claim against the lead that does not reproduce', () => {
       withChain(({ contractor, registryId }) => checkpointBy(contractor, registryId, OTHER)),
     ],
     [
-      'is of two copies of the lead',
-      'EVIDENCE_NOT_REPRODUCED',
-      withChain(({ client, registryId }) => checkpointBy(client, registryId, OTHER, { copy: 2 })),
-    ],
-    [
       'is about another place',
       'EVIDENCE_NOT_REPRODUCED',
       withChain(({ client, registryId }) =>
