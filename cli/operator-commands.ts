@@ -217,8 +217,22 @@ function headLines({ entries, headDigest }: Report, wanted: Digest | undefined):
   ];
 }
 
-function historyLines({ confirmations, redactions, resolutions, superseded }: Report): string[] {
+/** How the entry at which an instance has closed the registry stands to this ledger. */
+const CLOSED_AT: Record<Report['closings'][number]['entry'], string> = {
+  held: 'it is in this ledger',
+  another: 'this ledger has ANOTHER entry there',
+  beyond: 'this ledger ends before it',
+};
+
+function historyLines(report: Report): string[] {
+  const { confirmations, redactions, resolutions, superseded, closings, predecessor } = report;
   return [
+    ...(predecessor === undefined
+      ? []
+      : [
+          `  continues the registry ${predecessor.registryId}, closed at entry ` +
+            `${predecessor.sequence}, digest ${predecessor.digest}: verify its export, too`,
+        ]),
     ...confirmations.map(
       ({ signer, count, newest }) =>
         `  ${short(signer)} has confirmed ${count} times, newest through entry ${newest}`,
@@ -236,6 +250,11 @@ function historyLines({ confirmations, redactions, resolutions, superseded }: Re
       replacement === undefined
         ? `  entry ${sequence} is void`
         : `  entry ${sequence} is void; entry ${replacement} takes its place`,
+    ),
+    ...closings.map(
+      ({ signer, sequence, digest, entry }) =>
+        `  ${short(signer)} has closed the registry at entry ${sequence}, digest ${digest}: ` +
+        CLOSED_AT[entry],
     ),
   ];
 }

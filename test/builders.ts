@@ -217,9 +217,13 @@ export class TestLedger {
   #head: Head | undefined;
 
   /** All peers that will ever sign; those of `listed` are in the first list, by default all. */
-  constructor(peers: readonly TestPeer[], listed: readonly TestPeer[] = peers) {
+  constructor(
+    peers: readonly TestPeer[],
+    listed: readonly TestPeer[] = peers,
+    created: Changes = {},
+  ) {
     this.#peers = new Map(peers.map((peer) => [peer.certificateId, peer]));
-    this.commit([createRegistry(listed)]);
+    this.commit([createRegistry(listed, created)]);
   }
 
   get head(): Head {

@@ -24,7 +24,7 @@ export interface SignedLine {
   readonly outcome: 'read';
   readonly compact: string;
   /** What it seems to be, to choose its reader: nothing of the statement is checked here. */
-  readonly kind: 'checkpoint' | 'confirmation' | 'conflict';
+  readonly kind: 'checkpoint' | 'confirmation' | 'conflict' | 'closing';
 }
 
 /** Reads the line; the statement in it is still untrusted. */
@@ -41,5 +41,6 @@ export function readSignedLine(line: Uint8Array): SignedLine | Refused {
 /** Canonical: where such a name stands with its quotes, it is the format. */
 function kindOfPayload(payload: Buffer): SignedLine['kind'] {
   if (payload.includes('"format":"registry/confirmation/v1"')) return 'confirmation';
-  return payload.includes('"format":"registry/conflict/v1"') ? 'conflict' : 'checkpoint';
+  if (payload.includes('"format":"registry/conflict/v1"')) return 'conflict';
+  return payload.includes('"format":"registry/closing/v1"') ? 'closing' : 'checkpoint';
 }

@@ -2,6 +2,7 @@ import { asBuffer } from './as-buffer.ts';
 import { parseCanonical } from './canonical.ts';
 import { type ChainHead, extendHead, leadOf } from './chain.ts';
 import { checkCheckpoint } from './checkpoint.ts';
+import { ClosingsOfLedger, type FoundClosing } from './closings-of-ledger.ts';
 import { confirmationSchema } from './confirmation.ts';
 import { ConfirmingPeers } from './confirming-peers.ts';
 import { readCountersignedLine } from './countersigned.ts';
@@ -26,7 +27,12 @@ import {
 } from './resolutions-of-ledger.ts';
 import { RulesOfLedger } from './rules-of-ledger.ts';
 import { readSignedLine } from './signed-line.ts';
-import { formatOf, type ReadTransaction, readTransaction } from './transaction.ts';
+import {
+  type CreateRegistry,
+  formatOf,
+  type ReadTransaction,
+  readTransaction,
+} from './transaction.ts';
 
 /**
  * Verifies a whole ledger from its bytes, entry 1 to head, trusting nothing but what is signed. It
@@ -36,6 +42,8 @@ import { formatOf, type ReadTransaction, readTransaction } from './transaction.t
  * those that the rules of sections 3 and 4 lead to need no other check. Only what differs is looked
  * at member by member, to say what is wrong.
  */
+
+type Predecessor = NonNullable<CreateRegistry['predecessor']>;
 
 /** The first thing that is wrong. */
 export interface Finding {
@@ -63,6 +71,10 @@ export interface Report {
   readonly resolutions: readonly CarriedResolution[];
   /** What those replaced or voided. */
   readonly superseded: readonly SupersededEntry[];
+  /** Who has closed the registry, and where. */
+  readonly closings: readonly FoundClosing[];
+  /** The closed registry that this one continues: what entry 1 says of it. */
+  readonly predecessor?: Predecessor;
 }
 
 /** The confirmations of one signer. */
@@ -97,10 +109,12 @@ export class LedgerVerifier {
   readonly #confirmations = new Map<CertificateId, ConfirmedThrough>();
   readonly #redactions: RedactionsOfLedger;
   readonly #resolutions: ResolutionsOfLedger;
+  readonly #closings: ClosingsOfLedger;
   readonly #rules: RulesOfLedger;
   #head: ChainHead | undefined;
   /** Of the newest entry; it signs its checkpoint, also where it hands over. */
   #lead = '' as CertificateId;
+  #predecessor: Predecessor | undefined;
   #checkpointed = false;
   #checkpoints = 0;
   #begun: Omit<EntryBytes, 'entry'> | undefined;
@@ -109,6 +123,7 @@ export class LedgerVerifier {
   constructor({ registryId, rules, peersBeyond }: VerifierOptions) {
     this.#redactions = new RedactionsOfLedger(peersBeyond);
     this.#resolutions = new ResolutionsOfLedger(peersBeyond);
+    this.#closings = new ClosingsOfLedger(peersBeyond);
     this.#rules = new RulesOfLedger(this.#resolutions, rules);
     this.#registryId = registryId;
   }
@@ -164,6 +179,8 @@ export class LedgerVerifier {
     const head = this.#head;
     if (head !== undefined && this.#peers.handOver && !this.#checkpointed)
       return this.#checkpointMissing(head, 'hands over the lead');
+    if (this.#closings.beyond)
+      return this.#malformed('an entry behind a closing that names a later one');
     const transaction = readTransaction(bytes.transaction);
     if (transaction.outcome === 'refused') return this.#wrongNext(transaction);
     const beside = this.#checkBeside(transaction, bytes);
@@ -222,6 +239,15 @@ export class LedgerVerifier {
     return undefined;
   }
 
+  /** A peer's closing that names the newest entry, or after the last entry a later one. */
+  closing(compact: string): Finding | undefined {
+    if (this.#finding !== undefined) return this.#finding;
+    const head = this.#head;
+    if (head === undefined) return this.#malformed('a statement before the first entry');
+    const refused = this.#closings.closing(compact, head);
+    return refused === undefined ? undefined : this.#wrong(head.sequence, refused);
+  }
+
   /** What was verified, once everything was fed. */
   end(): Report | Finding {
     if (this.#finding !== undefined) return this.#finding;
@@ -237,6 +263,12 @@ export class LedgerVerifier {
         strange.sequence,
         refuse('SIGNER_NO_PEER', `${strange.signer} redacted details and was never a peer`),
       );
+    const closed = this.#closings.strange;
+    if (closed !== undefined)
+      return this.#wrong(
+        closed.sequence,
+        refuse('SIGNER_NO_PEER', `${closed.signer} closed the registry and was never a peer`),
+      );
     return {
       outcome: 'verified',
       registryId: head.registryId,
@@ -249,6 +281,8 @@ export class LedgerVerifier {
       redactions: this.#redactions.found,
       resolutions: this.#resolutions.carried,
       superseded: this.#resolutions.superseded,
+      closings: this.#closings.found,
+      ...(this.#predecessor === undefined ? {} : { predecessor: this.#predecessor }),
     };
   }
 
@@ -278,6 +312,8 @@ export class LedgerVerifier {
         return this.confirmation(signed.compact);
       case 'conflict':
         return this.conflict(signed.compact);
+      case 'closing':
+        return this.closing(signed.compact);
     }
   }
 
@@ -324,6 +360,9 @@ export class LedgerVerifier {
     this.#lead = lead;
     this.#head = extendHead(before, read, transaction.transaction);
     this.#peers.extend(sequence, listIn(transaction));
+    this.#closings.extend(listIn(transaction));
+    if ('predecessor' in transaction.transaction)
+      this.#predecessor = transaction.transaction.predecessor;
     this.#resolutions.extend(linkTo(read), transaction.transaction, listIn(transaction));
   }
 

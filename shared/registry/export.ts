@@ -20,7 +20,10 @@
  *    or their redaction `{…,"format":"registry/redacted/v1",…}`    where this instance took them out
  * 3. the entry         `{…,"format":"registry/entry/v1",…}`
  * 4. the statements about this entry, each `{"format":"registry/signed/v1","statement":"<JWS>"}`:
- *    the lead's checkpoint, once, then the confirmations of mirrors.
+ *    the lead's checkpoint, once, then the confirmations of mirrors, then the closings of instances
+ *    whose own copy ended there.
+ *
+ * At the very end stand the closings of those whose copy ended at an entry that is not here yet.
  *
  * The checkpoint is there for the last entry, for every hand-over of the lead, for every commit that
  * carries out a resolution, and wherever there is a confirmation; the backlinks carry it to all
@@ -34,8 +37,8 @@ import type { Compact } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { encodeRedactedLine } from '../ledger/redaction.ts';
 import { encodeSignedLine } from '../ledger/signed-line.ts';
-import { listBroughtBy } from './configuration-at.ts';
-import { allSetAsides } from './kept-statements.ts';
+import { allConfigurations, listBroughtBy } from './configuration-at.ts';
+import { allClosings, allSetAsides, type KnownClosing } from './kept-statements.ts';
 import type { Confirmation, Head, LedgerStore, StoredEntry } from './ports.ts';
 import { type StatementBefore, statementsBefore } from './statements-before.ts';
 
@@ -51,6 +54,7 @@ export async function* exportLines(
   if (head === undefined) return;
   for (const said of await statementsBefore(store, head)) yield lineBefore(said);
   const confirmations = new ConfirmationsInOrder(store, registryId);
+  const closings = await closingsOf(store, head);
   let carrying = false;
   for await (const stored of storedEntries(store, head)) {
     yield* linesOf(stored);
@@ -62,7 +66,29 @@ export async function* exportLines(
     if (ends || carried || confirmed.length > 0) yield encodeSignedLine(checkpoint);
     if (carried) carrying = false;
     for (const { statement } of confirmed) yield encodeSignedLine(statement);
+    yield* closingLines(closings, stored, head);
   }
+}
+
+/** Of those whose copy ended there; at the end, also of those whose copy went on. */
+function* closingLines(
+  closings: readonly KnownClosing[],
+  { sequence }: StoredEntry,
+  head: Head,
+): Iterable<Uint8Array> {
+  const last = sequence === head.sequence;
+  for (const { said, statement } of closings)
+    if (said.sequence === sequence || (last && said.sequence > sequence))
+      yield encodeSignedLine(statement);
+}
+
+/** Those of whoever is a peer in this copy: an older one may have had other lists. */
+async function closingsOf(store: LedgerStore, head: Head): Promise<KnownClosing[]> {
+  const closings = await allClosings(store, head.registryId);
+  if (closings.length === 0) return [];
+  const configurations = await allConfigurations(store, head);
+  const peers = new Set(configurations.flatMap((each) => listBroughtBy(each)?.peers ?? []));
+  return closings.filter(({ said }) => peers.has(said.signer));
 }
 
 function lineBefore(said: StatementBefore): Uint8Array {

@@ -1,7 +1,7 @@
 import { type ConflictStatement, conflictIdOf } from '../ledger/conflict.ts';
 import { type Digest, digestOf, type RegistryId } from '../ledger/digest.ts';
 import { type Compact, payloadOf } from '../ledger/jws.ts';
-import type { Resolution, SetAside } from '../ledger/resolution.ts';
+import type { Closing, Resolution, SetAside } from '../ledger/resolution.ts';
 import type { KeptKind, KeptStatement } from './conflict-record.ts';
 import type { LedgerStore } from './ports.ts';
 
@@ -69,6 +69,23 @@ export async function allResolutions(
         ]
       : [],
   );
+}
+
+/** A closing that this instance has signed, or has verified and kept. */
+export interface KnownClosing {
+  readonly said: Closing;
+  readonly statement: Compact;
+}
+
+/** Closings of this and other instances, oldest first. */
+export async function allClosings(
+  store: LedgerStore,
+  registryId: RegistryId,
+): Promise<KnownClosing[]> {
+  const kept = await store.kept(registryId);
+  return kept
+    .filter(({ kind }) => kind === 'closing')
+    .map(({ statement }) => ({ said: payloadOf(statement) as Closing, statement }));
 }
 
 /** Set-asides of this and other instances. */

@@ -1,6 +1,8 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { writeWhole } from '../../cli/command.ts';
+import type { Closing } from '../../shared/ledger/resolution.ts';
+import { encodeSignedLine } from '../../shared/ledger/signed-line.ts';
 import { exportLines } from '../../shared/registry/export.ts';
 import { fileOf, TestLedger, testPeer, uploadDocument } from '../builders.ts';
 import { testAuthority } from '../certificate-authority.ts';
@@ -200,6 +202,37 @@ describe('an export', () => {
       ),
       '  entry 2 is void; entry 4 takes its place',
       '  entry 3 is void',
+    ]);
+  });
+
+  test('is verified with who has closed the registry, and with the one that it continues', async () => {
+    const { run, write } = await commandLine();
+    const [a, b] = [testPeer(), testPeer()];
+    const { registryId: old } = new TestLedger([a]);
+    const predecessor = { registryId: old, sequence: 1, digest: old };
+    const ledger = new TestLedger([a, b], [a, b], { predecessor });
+    const { registryId, digest } = ledger.head;
+    const closing = { format: 'registry/closing/v1', registryId, digest, sequence: 1 };
+    const closed = [
+      { ...closing, signer: a.certificateId },
+      { ...closing, signer: b.certificateId, digest: old },
+      { ...closing, signer: b.certificateId, sequence: 2 },
+    ];
+    const signed = closed.map((each) =>
+      encodeSignedLine((each.signer === a.certificateId ? a : b).sign(each as Closing)),
+    );
+
+    const { lines } = await run(
+      'verify-export',
+      write('export.jsonl', fileOf([...ledger.lines(), ...signed]).toString()),
+    );
+
+    const [first, second] = [a, b].map(({ certificateId }) => certificateId.slice(0, 8));
+    expect(lines.slice(3)).toEqual([
+      `  continues the registry ${old}, closed at entry 1, digest ${old}: verify its export, too`,
+      `  ${first} has closed the registry at entry 1, digest ${digest}: it is in this ledger`,
+      `  ${second} has closed the registry at entry 1, digest ${old}: this ledger has ANOTHER entry there`,
+      `  ${second} has closed the registry at entry 2, digest ${digest}: this ledger ends before it`,
     ]);
   });
 

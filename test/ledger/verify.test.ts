@@ -87,6 +87,7 @@ describe.each([true, false])('an export, verified with rules: %s', (rules) => {
       redactions: [],
       resolutions: [],
       superseded: [],
+      closings: [],
     });
   });
 

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
-import { readStatement } from '../../shared/ledger/jws.ts';
-import { closingSchema } from '../../shared/ledger/resolution.ts';
+import { type Compact, payloadOf, readStatement } from '../../shared/ledger/jws.ts';
+import { type Closing, closingSchema } from '../../shared/ledger/resolution.ts';
 import { close } from '../../shared/registry/close.ts';
+import { keptStatement } from '../../shared/registry/kept-statements.ts';
+import { testPeer } from '../builders.ts';
 import { decide, openAt } from '../conflicts.ts';
 import {
   expectSoundCopy,
@@ -11,6 +13,7 @@ import {
   raised,
   rest,
   swarm,
+  verifiedExport,
 } from '../scenarios/conflict-swarm.ts';
 
 describe('closing', () => {
@@ -51,6 +54,45 @@ describe('closing', () => {
       expect(kept.map(({ kind }) => kind)).toEqual(['closing']);
       expect(await headOf(mirror, registryId)).not.toHaveProperty('closed');
     }
+  });
+
+  test('of each instance that is known stands in the export, with what became of its copy', async () => {
+    const { cluster, client, architect, contractor, registryId } = await swarm(1);
+    await close(contractor.ports, registryId);
+    await client.record(registryId, 'B');
+    await rest(cluster, 2);
+    await close(client.ports, registryId);
+    await rest(cluster, 2);
+
+    const [atClient, atContractor] = [
+      await verifiedExport(client, registryId),
+      await verifiedExport(contractor, registryId),
+    ];
+
+    const closings = [
+      { signer: contractor.id, sequence: 2, entry: 'held' },
+      { signer: client.id, sequence: 3, entry: 'held' },
+    ];
+    expect(atClient).toMatchObject({ entries: 3, closings });
+    const behind = [closings[0], { ...closings[1], entry: 'beyond' }];
+    expect(atContractor).toMatchObject({ entries: 2, closings: behind });
+    expect(await verifiedExport(architect, registryId)).toMatchObject({ closings });
+  });
+
+  test('of a peer of another branch, which this copy does not know, stands in no export', async () => {
+    const { cluster, client, contractor, registryId } = await swarm(1);
+    await close(contractor.ports, registryId);
+    await rest(cluster, 2);
+    const stranger = testPeer();
+    const [{ statement } = { statement: '' }] = await client.known.kept(registryId);
+    const said = payloadOf(statement as Compact) as Closing;
+    const signed = stranger.sign({ ...said, signer: stranger.certificateId });
+    const kept = keptStatement('closing', signed, { recordedAt: new Date().toISOString() });
+    await client.known.keep(registryId, kept, 'received');
+
+    const { closings } = await verifiedExport(client, registryId);
+
+    expect(closings.map(({ signer }) => signer)).toEqual([contractor.id]);
   });
 
   test('stops for good: what is found afterwards opens nothing and alarms nobody', async () => {

@@ -1,0 +1,72 @@
+import type { ChainHead } from './chain.ts';
+import type { CertificateId, Digest, Sequence } from './digest.ts';
+import { type Refused, refuse } from './errors.ts';
+import { readStatement } from './jws.ts';
+import { closingSchema } from './resolution.ts';
+
+/**
+ * The closings in an export: protocol section 7. Each instance closes the registry for itself, at
+ * the last entry of its own copy, which need not be the last one here, nor the same.
+ */
+
+/** An instance that has closed the registry, by its own word. */
+export interface FoundClosing {
+  readonly signer: CertificateId;
+  /** The last entry of the signer's copy. */
+  readonly sequence: Sequence;
+  readonly digest: Digest;
+  /**
+   * `held`: that entry is in this ledger. `another`: this ledger has another entry there. `beyond`:
+   * it ends before, so nothing is known of that entry.
+   */
+  readonly entry: 'held' | 'another' | 'beyond';
+}
+
+/** Fed in the order of the lines. A closing stands at the entry that it names, or at the end. */
+export class ClosingsOfLedger {
+  readonly #found = new Map<Digest, FoundClosing>();
+  readonly #peers: Set<CertificateId>;
+  #beyond = false;
+
+  constructor(peersBeyond: readonly CertificateId[] = []) {
+    this.#peers = new Set(peersBeyond);
+  }
+
+  get found(): readonly FoundClosing[] {
+    return [...this.#found.values()];
+  }
+
+  /** Whether one names an entry behind the newest one: then no further entry may come. */
+  get beyond(): boolean {
+    return this.#beyond;
+  }
+
+  /** The peers that the next entry brings. */
+  extend(brought: readonly CertificateId[] = []): void {
+    for (const peer of brought) this.#peers.add(peer);
+  }
+
+  /** A closing that stands behind the newest entry. */
+  closing(compact: string, head: ChainHead): Refused | undefined {
+    const read = readStatement(compact, closingSchema);
+    if (read.outcome === 'refused') return read;
+    const { registryId, signer, sequence, digest } = read.statement;
+    if (registryId !== head.registryId)
+      return refuse('STATEMENT_REGISTRY_DIFFERS', `closes the registry ${registryId}`);
+    if (sequence < head.sequence || this.#found.has(read.digest))
+      return refuse(
+        'EXPORT_MALFORMED',
+        `${signer} closes the registry at entry ${sequence}; expected that once, at that entry`,
+      );
+    const same = digest === head.digest ? 'held' : 'another';
+    const entry = sequence > head.sequence ? 'beyond' : same;
+    this.#beyond ||= entry === 'beyond';
+    this.#found.set(read.digest, { signer, sequence, digest, entry });
+    return undefined;
+  }
+
+  /** The first that a stranger signed. */
+  get strange(): FoundClosing | undefined {
+    return this.found.find(({ signer }) => !this.#peers.has(signer));
+  }
+}
