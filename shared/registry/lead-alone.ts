@@ -94,11 +94,17 @@ async function checkNewLead(
       `${lead} is no peer yet: add it as a mirror, wait until it has confirmed, then hand over`,
     );
   const newest = await store.newestConfirmation(head.registryId, lead);
-  const confirmed = newest?.sequence ?? 0;
-  if (confirmed + limits.newLeadBehindMax >= head.sequence) return undefined;
+  // One that has never confirmed anything may not even be there.
+  if (newest === undefined)
+    return refuse(
+      'NEW_LEAD_BEHIND',
+      `${lead} has confirmed nothing yet: hand over to it once it has confirmed`,
+    );
+  const { sequence } = newest;
+  if (sequence + limits.newLeadBehindMax >= head.sequence) return undefined;
   return refuse(
     'NEW_LEAD_BEHIND',
-    `${lead} has confirmed entry ${confirmed} of ${head.sequence}; ` +
+    `${lead} has confirmed entry ${sequence} of ${head.sequence}; ` +
       `at most ${limits.newLeadBehindMax} may be missing: wait until it has caught up`,
   );
 }

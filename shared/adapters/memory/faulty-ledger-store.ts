@@ -44,6 +44,7 @@ export class FaultyLedgerStore implements LedgerStore {
   readonly #store: LedgerStore;
   readonly #plans = new Map<LedgerStoreMethod, AnyFault[]>();
   readonly #calls = new Map<LedgerStoreMethod, number>();
+  #crash: { callsLeft: number; readonly when: 'before' | 'after' } | undefined;
 
   constructor(store: LedgerStore) {
     this.#store = store;
@@ -58,6 +59,20 @@ export class FaultyLedgerStore implements LedgerStore {
     const planned = this.#plans.get(method) ?? [];
     this.#plans.set(method, [...planned, ...Array.from({ length: times }, () => fault)]);
     return this;
+  }
+
+  /**
+   * The process dies at a call: before it does anything, or after it has done it all. Whatever that
+   * process calls afterwards rejects, until another one is started.
+   */
+  crashAt(call: number, when: 'before' | 'after'): void {
+    this.#crash = { callsLeft: call, when };
+  }
+
+  /** Another process: nothing that was planned is left. */
+  restart(): void {
+    this.#crash = undefined;
+    this.#plans.clear();
   }
 
   /** How often the method was called, faults included. */
@@ -76,12 +91,23 @@ export class FaultyLedgerStore implements LedgerStore {
     answers: { readonly busy?: T; readonly 'lost-race'?: T } = {},
   ): Promise<T> {
     this.#calls.set(method, this.calls(method) + 1);
+    if (this.#crash !== undefined) return this.#crashing(this.#crash, run);
     const fault = this.#plans.get(method)?.shift();
     if (fault === undefined) return run();
     if (fault === 'done-but-lost') await run();
     const answer = fault === 'busy' || fault === 'lost-race' ? answers[fault] : undefined;
     if (answer === undefined) throw new Error(`scripted fault: ${method} was ${fault}`);
     return answer;
+  }
+
+  async #crashing<T>(
+    crash: { callsLeft: number; readonly when: 'before' | 'after' },
+    run: () => Promise<T>,
+  ): Promise<T> {
+    crash.callsLeft -= 1;
+    if (crash.callsLeft > 0) return run();
+    if (crash.callsLeft === 0 && crash.when === 'after') await run();
+    throw new Error('the process has died');
   }
 
   read(registryId: RegistryId, keys: readonly StateKey[]) {
