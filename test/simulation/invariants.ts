@@ -23,11 +23,15 @@ export class Invariants {
   readonly #copies = new Map<string, Copy>();
   /** By sequence and lead's copy, what its checkpoints say. */
   readonly #checkpoints = new Map<string, string>();
+  /** Where the head stood when a conflict was open first. */
+  readonly #blocked = new Map<string, number>();
   readonly #finals = new Map<string, string>();
   readonly #registryId: RegistryId;
+  readonly #isLeadHonest: boolean;
 
-  constructor(registryId: RegistryId) {
+  constructor(registryId: RegistryId, { isLeadHonest }: { readonly isLeadHonest: boolean }) {
     this.#registryId = registryId;
+    this.#isLeadHonest = isLeadHonest;
   }
 
   /** After every step, of every instance. */
@@ -40,7 +44,7 @@ export class Invariants {
       for (const [index, digest] of copy.digests.entries()) {
         const [other, name] = held.get(index) ?? [digest, instance.name];
         // I-2: with an honest lead all copies agree.
-        if (other !== digest)
+        if (this.#isLeadHonest && other !== digest)
           throw breach('I-2', `entry ${index + 1} differs between ${name} and ${instance.name}`);
         held.set(index, [digest, instance.name]);
       }
@@ -57,6 +61,12 @@ export class Invariants {
       digests.push(stored.digest);
       this.#observeCheckpoint(instance, stored);
     }
+    // I-11: nothing is appended while a conflict is open here.
+    const blocked = this.#blocked.get(instance.name);
+    if (blocked !== undefined && head.openConflicts.length > 0 && blocked < head.sequence)
+      throw breach('I-11', `${instance.name} took entry ${head.sequence} while it was blocked`);
+    if (head.openConflicts.length === 0) this.#blocked.delete(instance.name);
+    else this.#blocked.set(instance.name, head.sequence);
     // I-1: entries 1 to n, no gap, never shorter, and none changes.
     if (digests.length !== head.sequence || digests.at(-1) !== head.digest)
       throw breach('I-1', `${instance.name} holds ${digests.length} of ${head.sequence} entries`);
@@ -67,9 +77,9 @@ export class Invariants {
     return copy;
   }
 
-  /** I-8: one digest per lead, sequence and copy. */
+  /** I-8: an honest lead signs one digest per sequence and copy. */
   #observeCheckpoint(instance: MemoryInstance, { checkpoint }: StoredEntry): void {
-    if (checkpoint === undefined) return;
+    if (checkpoint === undefined || !this.#isLeadHonest) return;
     const said = payloadOf(checkpoint) as {
       readonly signer: string;
       readonly sequence: number;

@@ -31,15 +31,26 @@ const WRITES = [
 ] as const;
 const READS = ['head', 'read', 'entries', 'statementsAfter', 'cursor', 'progress'] as const;
 
+/** Something that people have to resolve. */
+export interface Dispute {
+  /** False: it signs two stories, so copies differ until people have decided. */
+  readonly isLeadHonest: boolean;
+  /** Tried before each step until it has happened. */
+  cause(world: World): Promise<boolean>;
+  /** After everything has healed: it was found everywhere, and the operators resolve it. */
+  resolve(world: World): Promise<void>;
+}
+
 export interface Ran {
   readonly entries: number;
   readonly happened: ReadonlyMap<string, number>;
 }
 
 export class World {
-  readonly #seeded: Seeded;
+  readonly cluster = new MemoryCluster();
+  readonly seeded: Seeded;
   readonly #network: FaultyNetwork;
-  readonly #cluster = new MemoryCluster();
+  readonly #dispute: Dispute | undefined;
   readonly #happened = new Map<string, number>();
   readonly #asked: Asked[] = [];
   #instances: readonly MemoryInstance[] = [];
@@ -48,40 +59,60 @@ export class World {
   #documents = 0;
   readonly #repeatable: (() => Promise<void>)[] = [];
 
-  constructor(seed: string) {
-    this.#seeded = new Seeded(seed);
-    this.#network = new FaultyNetwork(this.#seeded);
+  constructor(seed: string, dispute?: Dispute) {
+    this.seeded = new Seeded(seed);
+    this.#network = new FaultyNetwork(this.seeded);
+    this.#dispute = dispute;
+  }
+
+  get registryId(): RegistryId {
+    return this.#registryId;
+  }
+
+  /** Of the list in force; the first leads. */
+  get peers(): readonly MemoryInstance[] {
+    return this.#peers;
   }
 
   /** Rejects with the rule that was broken, or with what did not come to rest. */
   async run(steps: number): Promise<Ran> {
     const instances: MemoryInstance[] = [];
-    for (const name of NAMES) instances.push(await this.#cluster.add(name));
+    for (const name of NAMES) instances.push(await this.cluster.add(name));
     this.#instances = instances;
     this.#peers = instances.slice(0, 3);
     const [client, ...mirrors] = this.#peers as [MemoryInstance, ...MemoryInstance[]];
     this.#registryId = await client.create(mirrors);
-    const invariants = new Invariants(this.#registryId);
-    this.#cluster.network = async (passing, carry) => {
+    const invariants = new Invariants(this.#registryId, {
+      isLeadHonest: this.#dispute?.isLeadHonest ?? true,
+    });
+    this.cluster.network = async (passing, carry) => {
       const answer = await this.#network.carry(passing, carry);
       await this.#watch(invariants, passing, answer);
       return answer;
     };
+    let disputed = false;
     for (let step = 0; step < steps; step += 1) {
+      if (step > steps / 4 && !disputed) disputed = (await this.#dispute?.cause(this)) ?? false;
       await this.#step();
       await invariants.observe(instances);
-      const looked = this.#seeded.one(this.#peers);
-      const head = await looked.known.head(this.#registryId);
-      if (looked.up && head !== undefined)
-        await invariants.observeFinality(looked, 1 + this.#seeded.below(head.sequence));
+      await this.#look(invariants);
     }
     await this.#heal();
+    if (disputed) await this.#dispute?.resolve(this);
+    else await this.#expectNoConflict();
     await invariants.observe(instances);
     await expectAllFinal(this.#peers, this.#registryId);
     for (const peer of this.#peers) await invariants.expectAnswersTrue(peer, this.#asked);
-    await this.#expectNoConflict();
     const entries = (await client.known.head(this.#registryId))?.sequence ?? 0;
     return { entries, happened: new Map([...this.#happened, ...this.#network.happened]) };
+  }
+
+  /** At one entry of one instance, as its API shows it. */
+  async #look(invariants: Invariants): Promise<void> {
+    const looked = this.seeded.one(this.#peers);
+    const head = await looked.known.head(this.#registryId);
+    if (looked.up && head !== undefined)
+      await invariants.observeFinality(looked, 1 + this.seeded.below(head.sequence));
   }
 
   #note(what: string): void {
@@ -89,7 +120,7 @@ export class World {
   }
 
   async #step(): Promise<void> {
-    const draw = this.#seeded.below(100);
+    const draw = this.seeded.below(100);
     if (draw < 30) return this.#append();
     if (draw < 35) return this.#repeat();
     if (draw < 65) return this.#serve();
@@ -110,10 +141,10 @@ export class World {
   async #append(): Promise<void> {
     const lead = this.#lead;
     if (!lead.up) return;
-    const requests = this.#seeded.happens(0.2) ? 2 : 1;
+    const requests = this.seeded.happens(0.2) ? 2 : 1;
     await Promise.all(
       Array.from({ length: requests }, async () => {
-        const count = this.#seeded.happens(0.2) ? 1 + this.#seeded.below(5) : 1;
+        const count = this.seeded.happens(0.2) ? 1 + this.seeded.below(5) : 1;
         await this.#request(lead, count);
       }),
     );
@@ -135,7 +166,7 @@ export class World {
     const ask = async () => {
       const answer = await lead.call('POST', path, { transactions });
       // The answer may be lost on its way as well.
-      if (this.#seeded.happens(0.1)) this.#note('client lost the answer');
+      if (this.seeded.happens(0.1)) this.#note('client lost the answer');
       else this.#noteAnswer(asked, answer);
     };
     this.#repeatable.push(ask);
@@ -149,9 +180,8 @@ export class World {
     if (answer.status === 201 || answer.status === 200) {
       for (const [index, each] of asked.entries())
         each.recorded = answer.body.entries?.[index] as Asked['recorded'] & object;
-      return this.#note('recorded');
-    }
-    this.#note(`answered ${answer.status}`);
+      this.#note('recorded');
+    } else this.#note(`answered ${answer.status}`);
   }
 
   /** The same bytes again, also long afterwards. */
@@ -159,11 +189,11 @@ export class World {
     const { length } = this.#repeatable;
     if (length === 0 || !this.#lead.up) return;
     this.#note('repeated');
-    await this.#repeatable[this.#seeded.below(length)]?.();
+    await this.#repeatable[this.seeded.below(length)]?.();
   }
 
   async #serve(): Promise<void> {
-    await this.#serveOne(this.#seeded.one(this.#instances));
+    await this.#serveOne(this.seeded.one(this.#instances));
   }
 
   async #serveOne(instance: MemoryInstance): Promise<number> {
@@ -176,22 +206,22 @@ export class World {
 
   /** Done and reported lost, or lost. */
   async #planFault(): Promise<void> {
-    const { store } = this.#seeded.one(this.#peers);
-    if (this.#seeded.happens(0.4)) store.plan(this.#seeded.one(READS), 'lost');
-    else if (this.#seeded.happens(0.2))
-      store.plan('commit', this.#seeded.one(['busy', 'lost-race'] as const));
-    else store.plan(this.#seeded.one(WRITES), this.#seeded.one(['lost', 'done-but-lost'] as const));
+    const { store } = this.seeded.one(this.#peers);
+    if (this.seeded.happens(0.4)) store.plan(this.seeded.one(READS), 'lost');
+    else if (this.seeded.happens(0.2))
+      store.plan('commit', this.seeded.one(['busy', 'lost-race'] as const));
+    else store.plan(this.seeded.one(WRITES), this.seeded.one(['lost', 'done-but-lost'] as const));
     this.#note('store fault');
   }
 
   /** The process dies while it works; another one is started afterwards. */
   async #crash(): Promise<void> {
-    const instance = this.#seeded.one(this.#peers);
+    const instance = this.seeded.one(this.#peers);
     instance.store.crashAt(
-      1 + this.#seeded.below(25),
-      this.#seeded.one(['before', 'after'] as const),
+      1 + this.seeded.below(25),
+      this.seeded.one(['before', 'after'] as const),
     );
-    if (instance === this.#lead && this.#seeded.happens(0.5)) await this.#append();
+    if (instance === this.#lead && this.seeded.happens(0.5)) await this.#append();
     else await this.#serveOne(instance);
     instance.store.restart();
     instance.outbox.take();
@@ -199,30 +229,30 @@ export class World {
   }
 
   async #toggle(): Promise<void> {
-    const instance = this.#seeded.one(this.#instances);
+    const instance = this.seeded.one(this.#instances);
     instance.up = !instance.up;
     this.#note(instance.up ? 'started' : 'stopped');
   }
 
   async #partition(): Promise<void> {
-    if (this.#seeded.happens(0.5)) return this.#network.heal();
-    this.#network.partition(this.#seeded.one(this.#instances));
+    if (this.seeded.happens(0.5)) return this.#network.heal();
+    this.#network.partition(this.seeded.one(this.#instances));
     this.#note('partition');
   }
 
   async #passTime(): Promise<void> {
-    this.#cluster.pass(this.#seeded.one([100, 5_000, 70_000, 400_000, 3_600_000]));
+    this.cluster.pass(this.seeded.one([100, 5_000, 70_000, 400_000, 3_600_000]));
   }
 
   /** Somebody joins or leaves; now and then the lead is handed over. */
   async #reconfigure(): Promise<void> {
     const lead = this.#lead;
-    if (!lead.up) return;
+    if (!lead.up || this.#dispute !== undefined) return;
     const [, ...mirrors] = this.#peers;
     const outside = this.#instances.filter((each) => !this.#peers.includes(each));
-    const next = this.#seeded.happens(0.3)
+    const next = this.seeded.happens(0.3)
       ? [...mirrors, lead]
-      : this.#seeded.happens(0.5)
+      : this.seeded.happens(0.5)
         ? [lead, ...mirrors, ...outside]
         : [lead, ...mirrors.slice(1)];
     if (next.length < 2) return;
@@ -250,8 +280,8 @@ export class World {
       instance.store.restart();
     }
     for (let round = 0; round < 10; round += 1) {
-      this.#cluster.pass(400_000);
-      await this.#cluster.settle();
+      this.cluster.pass(400_000);
+      await this.cluster.settle();
     }
   }
 
