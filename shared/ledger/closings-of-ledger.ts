@@ -3,6 +3,7 @@ import type { CertificateId, Digest, Sequence } from './digest.ts';
 import { type Refused, refuse } from './errors.ts';
 import { readStatement } from './jws.ts';
 import { closingSchema } from './resolution.ts';
+import type { CreateRegistry, Transaction } from './transaction.ts';
 
 /**
  * The closings in an export: protocol section 7. Each instance closes the registry for itself, at
@@ -22,18 +23,29 @@ export interface FoundClosing {
   readonly entry: 'held' | 'another' | 'beyond';
 }
 
+/** What an export says of where the registry ended, and of the one before it. */
+export interface EndsOfLedger {
+  /** Who has closed the registry, and where. */
+  readonly closings: readonly FoundClosing[];
+  /** The closed registry that this one continues, as entry 1 says. */
+  readonly predecessor?: NonNullable<CreateRegistry['predecessor']>;
+}
+
 /** Fed in the order of the lines. A closing stands at the entry that it names, or at the end. */
 export class ClosingsOfLedger {
   readonly #found = new Map<Digest, FoundClosing>();
   readonly #peers: Set<CertificateId>;
   #beyond = false;
+  #predecessor: EndsOfLedger['predecessor'];
 
   constructor(peersBeyond: readonly CertificateId[] = []) {
     this.#peers = new Set(peersBeyond);
   }
 
-  get found(): readonly FoundClosing[] {
-    return [...this.#found.values()];
+  get found(): EndsOfLedger {
+    const closings = [...this.#found.values()];
+    const predecessor = this.#predecessor;
+    return { closings, ...(predecessor === undefined ? {} : { predecessor }) };
   }
 
   /** Whether one names an entry behind the newest one: then no further entry may come. */
@@ -41,9 +53,11 @@ export class ClosingsOfLedger {
     return this.#beyond;
   }
 
-  /** The peers that the next entry brings. */
-  extend(brought: readonly CertificateId[] = []): void {
-    for (const peer of brought) this.#peers.add(peer);
+  /** The transaction of the next entry. */
+  extend(transaction: Transaction): void {
+    if (!('peers' in transaction)) return;
+    for (const peer of transaction.peers) this.#peers.add(peer);
+    if (transaction.type === 'create-registry') this.#predecessor = transaction.predecessor;
   }
 
   /** A closing that stands behind the newest entry. */
@@ -66,7 +80,10 @@ export class ClosingsOfLedger {
   }
 
   /** The first that a stranger signed. */
-  get strange(): FoundClosing | undefined {
-    return this.found.find(({ signer }) => !this.#peers.has(signer));
+  get strange(): { readonly sequence: Sequence; readonly refused: Refused } | undefined {
+    const found = this.found.closings.find(({ signer }) => !this.#peers.has(signer));
+    if (found === undefined) return undefined;
+    const detail = `${found.signer} closed the registry and was never a peer`;
+    return { sequence: found.sequence, refused: refuse('SIGNER_NO_PEER', detail) };
   }
 }

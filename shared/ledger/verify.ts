@@ -2,7 +2,7 @@ import { asBuffer } from './as-buffer.ts';
 import { parseCanonical } from './canonical.ts';
 import { type ChainHead, extendHead, leadOf } from './chain.ts';
 import { checkCheckpoint } from './checkpoint.ts';
-import { ClosingsOfLedger, type FoundClosing } from './closings-of-ledger.ts';
+import { ClosingsOfLedger, type EndsOfLedger } from './closings-of-ledger.ts';
 import { confirmationSchema } from './confirmation.ts';
 import { ConfirmingPeers } from './confirming-peers.ts';
 import { readCountersignedLine } from './countersigned.ts';
@@ -27,12 +27,7 @@ import {
 } from './resolutions-of-ledger.ts';
 import { RulesOfLedger } from './rules-of-ledger.ts';
 import { readSignedLine } from './signed-line.ts';
-import {
-  type CreateRegistry,
-  formatOf,
-  type ReadTransaction,
-  readTransaction,
-} from './transaction.ts';
+import { formatOf, type ReadTransaction, readTransaction } from './transaction.ts';
 
 /**
  * Verifies a whole ledger from its bytes, entry 1 to head, trusting nothing but what is signed. It
@@ -42,8 +37,6 @@ import {
  * those that the rules of sections 3 and 4 lead to need no other check. Only what differs is looked
  * at member by member, to say what is wrong.
  */
-
-type Predecessor = NonNullable<CreateRegistry['predecessor']>;
 
 /** The first thing that is wrong. */
 export interface Finding {
@@ -55,7 +48,7 @@ export interface Finding {
 }
 
 /** What a sound ledger holds. */
-export interface Report {
+export interface Report extends EndsOfLedger {
   readonly outcome: 'verified';
   readonly registryId: RegistryId;
   readonly entries: number;
@@ -71,10 +64,6 @@ export interface Report {
   readonly resolutions: readonly CarriedResolution[];
   /** What those replaced or voided. */
   readonly superseded: readonly SupersededEntry[];
-  /** Who has closed the registry, and where. */
-  readonly closings: readonly FoundClosing[];
-  /** The closed registry that this one continues: what entry 1 says of it. */
-  readonly predecessor?: Predecessor;
 }
 
 /** The confirmations of one signer. */
@@ -114,7 +103,6 @@ export class LedgerVerifier {
   #head: ChainHead | undefined;
   /** Of the newest entry; it signs its checkpoint, also where it hands over. */
   #lead = '' as CertificateId;
-  #predecessor: Predecessor | undefined;
   #checkpointed = false;
   #checkpoints = 0;
   #begun: Omit<EntryBytes, 'entry'> | undefined;
@@ -264,11 +252,7 @@ export class LedgerVerifier {
         refuse('SIGNER_NO_PEER', `${strange.signer} redacted details and was never a peer`),
       );
     const closed = this.#closings.strange;
-    if (closed !== undefined)
-      return this.#wrong(
-        closed.sequence,
-        refuse('SIGNER_NO_PEER', `${closed.signer} closed the registry and was never a peer`),
-      );
+    if (closed !== undefined) return this.#wrong(closed.sequence, closed.refused);
     return {
       outcome: 'verified',
       registryId: head.registryId,
@@ -281,8 +265,7 @@ export class LedgerVerifier {
       redactions: this.#redactions.found,
       resolutions: this.#resolutions.carried,
       superseded: this.#resolutions.superseded,
-      closings: this.#closings.found,
-      ...(this.#predecessor === undefined ? {} : { predecessor: this.#predecessor }),
+      ...this.#closings.found,
     };
   }
 
@@ -360,9 +343,7 @@ export class LedgerVerifier {
     this.#lead = lead;
     this.#head = extendHead(before, read, transaction.transaction);
     this.#peers.extend(sequence, listIn(transaction));
-    this.#closings.extend(listIn(transaction));
-    if ('predecessor' in transaction.transaction)
-      this.#predecessor = transaction.transaction.predecessor;
+    this.#closings.extend(transaction.transaction);
     this.#resolutions.extend(linkTo(read), transaction.transaction, listIn(transaction));
   }
 
