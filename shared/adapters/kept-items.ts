@@ -1,6 +1,5 @@
 /** What is kept beside the conflicts, by the same rules in every store. */
-import type { KeptStatement } from '../registry/conflict-record.ts';
-import type { LoggedStatement } from '../registry/ports.ts';
+import type { KeptStatement, LoggedStatement } from '../registry/conflict-record.ts';
 
 /** Where a statement is kept in its registry: what says the same is kept once. */
 export function keptPlace({ kind, digest }: Pick<KeptStatement, 'kind' | 'digest'>): string {

@@ -59,3 +59,13 @@ export interface Settlement {
 
 /** Whether this instance itself made the statement: then its log brings it to the peers. */
 export type Origin = 'own' | 'received';
+
+/** An own statement on its way to the peers. */
+export interface LoggedStatement {
+  readonly index: number;
+  readonly statement: Compact;
+  /** The lead's checkpoint that belongs to a confirmation. */
+  readonly checkpoint?: Compact;
+  /** The operator's own signature over the same payload. */
+  readonly decision?: Compact;
+}

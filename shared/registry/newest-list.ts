@@ -1,5 +1,6 @@
 import type { CertificateId } from '../ledger/digest.ts';
-import type { AcceptedInvitation, Clock, Head, LedgerStore } from './ports.ts';
+import type { AcceptedInvitation } from './accepted-invitation.ts';
+import type { Clock, Head, LedgerStore } from './ports.ts';
 
 /**
  * The newest peer list that is proven here: a mirror that is behind may know a later one than its

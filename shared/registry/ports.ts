@@ -10,10 +10,12 @@ import type { CertificateId, Digest, RegistryId, Sequence } from '../ledger/dige
 import type { Compact, Statement } from '../ledger/jws.ts';
 import type { SignedRedaction } from '../ledger/redaction.ts';
 import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
+import type { AcceptedInvitation } from './accepted-invitation.ts';
 import type { AuditProgressItem } from './audit-progress.ts';
 import type {
   ExpectedHead,
   KeptStatement,
+  LoggedStatement,
   OpenedConflict,
   OpenSetChange,
   Origin,
@@ -282,29 +284,9 @@ export interface LedgerStore {
   tableId(): Promise<string>;
 }
 
-export interface AcceptedInvitation {
-  readonly registryId: RegistryId;
-  /** The peer list that the verified configuration entries put in force; the first leads. */
-  readonly peers: readonly CertificateId[];
-  /** Of every list up to there. */
-  readonly everPeers: readonly CertificateId[];
-  readonly through?: number;
-  readonly acceptedAt: string;
-}
-
 export interface EntryRange {
   readonly from: number;
   readonly count: number;
-}
-
-/** An own statement on its way to the peers. */
-export interface LoggedStatement {
-  readonly index: number;
-  readonly statement: Compact;
-  /** The lead's checkpoint that belongs to a confirmation. */
-  readonly checkpoint?: Compact;
-  /** The operator's own signature over the same payload. */
-  readonly decision?: Compact;
 }
 
 export interface StoredContent {

@@ -1,8 +1,9 @@
 import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
+import type { LoggedStatement } from './conflict-record.ts';
 import { encodeMessage, readMessage, type Statements, schemas } from './messages.ts';
 import type { PeerAnswer, PeerTransport } from './peer-transport.ts';
-import type { Alarms, Cursor, Head, LedgerStore, LoggedStatement } from './ports.ts';
+import type { Alarms, Cursor, Head, LedgerStore } from './ports.ts';
 
 /**
  * Own statements on their way to one peer, from the log and its cursor: in order, all of them

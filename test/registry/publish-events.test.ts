@@ -28,6 +28,8 @@ import {
 } from '../../shared/registry/publish-events.ts';
 import { StoredDamage } from '../../shared/registry/stored-damage.ts';
 import { SALT, TestLedger, testPeers, testUuid, timeAfter } from '../builders.ts';
+import { decide } from '../conflicts.ts';
+import { findTampering, rest, setAsideFrom, swarm } from '../scenarios/conflict-swarm.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -356,6 +358,35 @@ describe('publishing', () => {
       places.map((_, index) => (index % 3) + 1),
     );
   });
+});
+
+test('a conflict that people resolve, and that comes again, is told by every instance', async () => {
+  const given = await swarm(2);
+  const { cluster, client, contractor, registryId, all } = given;
+  const conflictId = await findTampering(contractor, registryId, 3);
+  for (const copy of [2, 3]) {
+    await rest(cluster, 2);
+    await setAsideFrom(contractor, registryId, 3);
+    await decide(client, registryId, { manner: 'replay' });
+    await rest(cluster);
+    if (copy === 2) expect(await findTampering(contractor, registryId, 3)).toBe(conflictId);
+  }
+
+  for (const { known, name } of all) {
+    const events = new RecordingEvents();
+    const { conflictsVersion = 0 } = (await known.head(registryId)) ?? {};
+    const places: EventPlace[] = [];
+    for (let version = 1; version <= conflictsVersion; version += 1)
+      if ((await known.openSetChange(registryId, version)) !== undefined)
+        places.push({ kind: 'open-set', registryId, conflictsVersion: version });
+    await publishEvents({ instanceName: name, store: known, events }, places);
+    const told = events.published.map((event) => [event.type, event.digest]);
+    expect([name, told]).toEqual([
+      name,
+      ['ConflictEnded', 'ConflictOpened', 'ConflictEnded'].map((type) => [type, conflictId]),
+    ]);
+    expect(new Set(events.published.map(({ id }) => id)).size).toBe(3);
+  }
 });
 
 const registryId = digestOf('a registry');

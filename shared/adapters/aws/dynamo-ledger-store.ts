@@ -4,9 +4,11 @@ import type { CertificateId, RegistryId } from '../../ledger/digest.ts';
 import { limits } from '../../ledger/limits.ts';
 import type { SignedRedaction } from '../../ledger/redaction.ts';
 import type { StateItem, StateKey } from '../../ledger/state.ts';
+import type { AcceptedInvitation } from '../../registry/accepted-invitation.ts';
 import type { AuditProgressItem } from '../../registry/audit-progress.ts';
 import type {
   KeptStatement,
+  LoggedStatement,
   OpenedConflict,
   OpenSetChange,
   Origin,
@@ -14,7 +16,6 @@ import type {
 } from '../../registry/conflict-record.ts';
 import { type ListName, type ListPosition, sortableNumber } from '../../registry/lists.ts';
 import type {
-  AcceptedInvitation,
   Clock,
   CommitOutcome,
   CommitWrite,
@@ -24,7 +25,6 @@ import type {
   Head,
   LedgerStore,
   ListedItem,
-  LoggedStatement,
   Progress,
   Random,
   StateRead,

@@ -1,7 +1,7 @@
 /** The log of own statements: each gets the next index, in the write of what it is about. */
 import type { TransactWriteItem } from '@aws-sdk/client-dynamodb';
 import type { RegistryId } from '../../ledger/digest.ts';
-import type { LoggedStatement } from '../../registry/ports.ts';
+import type { LoggedStatement } from '../../registry/conflict-record.ts';
 import { numberOf, recordItem } from './dynamo-items.ts';
 import { type Item, logHeadKey, logKey } from './dynamo-keys.ts';
 import type { DynamoTable, TransactOutcome } from './dynamo-table.ts';

@@ -1,6 +1,7 @@
 import type { CertificateId, RegistryId } from '../../ledger/digest.ts';
 import type { SignedRedaction } from '../../ledger/redaction.ts';
 import type { StateKey } from '../../ledger/state.ts';
+import type { AcceptedInvitation } from '../../registry/accepted-invitation.ts';
 import type { AuditProgressItem } from '../../registry/audit-progress.ts';
 import type {
   KeptStatement,
@@ -10,7 +11,6 @@ import type {
 } from '../../registry/conflict-record.ts';
 import type { ListName, ListPosition } from '../../registry/lists.ts';
 import type {
-  AcceptedInvitation,
   CommitOutcome,
   CommitWrite,
   Confirmation,

@@ -1,11 +1,12 @@
 import type { CertificateId, Digest } from '../../ledger/digest.ts';
 import type {
   KeptStatement,
+  LoggedStatement,
   OpenedConflict,
   OpenSetChange,
   Origin,
 } from '../../registry/conflict-record.ts';
-import type { Confirmation, LoggedStatement } from '../../registry/ports.ts';
+import type { Confirmation } from '../../registry/ports.ts';
 import { keptPlace, loggedOf, oldestFirst } from '../kept-items.ts';
 import { frozen } from './frozen.ts';
 

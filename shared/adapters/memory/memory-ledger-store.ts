@@ -2,16 +2,17 @@ import { type CertificateId, digestOf, type RegistryId } from '../../ledger/dige
 import { limits } from '../../ledger/limits.ts';
 import type { SignedRedaction } from '../../ledger/redaction.ts';
 import { type StateItem, type StateKey, transactionKey } from '../../ledger/state.ts';
+import type { AcceptedInvitation } from '../../registry/accepted-invitation.ts';
 import type { AuditProgressItem } from '../../registry/audit-progress.ts';
 import type {
   KeptStatement,
+  LoggedStatement,
   OpenedConflict,
   Origin,
   Settlement,
 } from '../../registry/conflict-record.ts';
 import { type ListName, type ListPosition, listPlaceOf } from '../../registry/lists.ts';
 import type {
-  AcceptedInvitation,
   CommitOutcome,
   CommitWrite,
   Confirmation,
@@ -20,7 +21,6 @@ import type {
   Head,
   LedgerStore,
   ListedItem,
-  LoggedStatement,
   Progress,
   StateRead,
   StoredEntry,
