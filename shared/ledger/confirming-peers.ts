@@ -1,6 +1,7 @@
 import { leadOf } from './chain.ts';
 import type { CertificateId } from './digest.ts';
 import { limits } from './limits.ts';
+import type { ReadTransaction } from './transaction.ts';
 
 /** A peer list and the entry that ended it. */
 interface FormerList {
@@ -50,4 +51,9 @@ export class ConfirmingPeers {
   get #lead(): CertificateId {
     return leadOf({ peers: this.#peers });
   }
+}
+
+/** The peer list that the transaction brings, if it does. */
+export function listIn({ transaction }: ReadTransaction): readonly CertificateId[] | undefined {
+  return 'peers' in transaction ? transaction.peers : undefined;
 }

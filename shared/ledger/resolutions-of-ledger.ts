@@ -174,6 +174,11 @@ export class ResolutionsOfLedger {
     this.#tolerated.set(sequence, refused);
   }
 
+  /** Until an entry carries that out. */
+  isTolerated(sequence: number): boolean {
+    return this.#tolerated.has(sequence);
+  }
+
   /** The first entry that breaks a rule and was not replaced after all. */
   get unresolved(): { readonly sequence: number; readonly refused: Refused } | undefined {
     const [first] = this.#tolerated;

@@ -4,7 +4,7 @@ import { type ChainHead, extendHead, leadOf } from './chain.ts';
 import { checkCheckpoint } from './checkpoint.ts';
 import { ClosingsOfLedger, type EndsOfLedger } from './closings-of-ledger.ts';
 import { confirmationSchema } from './confirmation.ts';
-import { ConfirmingPeers } from './confirming-peers.ts';
+import { ConfirmingPeers, listIn } from './confirming-peers.ts';
 import { readCountersignedLine } from './countersigned.ts';
 import type { CertificateId, Digest, RegistryId, Sequence } from './digest.ts';
 import { linkTo, type ReadEntry } from './entry.ts';
@@ -119,6 +119,11 @@ export class LedgerVerifier {
   /** The chain as far as it is verified. */
   get head(): ChainHead | undefined {
     return this.#head;
+  }
+
+  /** Whether the newest entry breaks a rule, and stands because a resolution replaces it. */
+  tolerates(sequence: number): boolean {
+    return this.#resolutions.isTolerated(sequence);
   }
 
   /** The next line of an export, without its newline. Bytes must not change before the next entry. */
@@ -372,9 +377,4 @@ export class LedgerVerifier {
       refuse('CHECKPOINT_MISSING', `entry ${sequence} ${why}; expected its lead's checkpoint`),
     );
   }
-}
-
-/** The peer list that the transaction brings, if it does. */
-function listIn({ transaction }: ReadTransaction): readonly CertificateId[] | undefined {
-  return 'peers' in transaction ? transaction.peers : undefined;
 }

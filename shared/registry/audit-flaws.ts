@@ -31,8 +31,12 @@ export function flawOfStoredConfirmation(confirmation: Confirmation): AuditFlaw 
 }
 
 /** The state items that the entry's transaction made or renewed; the entry is verified. */
-export function flawOfState(stored: StoredEntry, state: StoredState): AuditFlaw | undefined {
-  const key = itemThatDiffers(stored, state);
+export function flawOfState(
+  stored: StoredEntry,
+  state: StoredState,
+  broken = false,
+): AuditFlaw | undefined {
+  const key = itemThatDiffers(stored, state, broken);
   if (key === undefined) return undefined;
   const detail = `the state item ${key} is not what entry ${stored.sequence} made it`;
   return { code: 'STATE_ITEM_DIFFERS', detail };

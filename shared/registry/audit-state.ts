@@ -30,13 +30,16 @@ import {
   isIn,
   type KeptResolutions,
   keysOfMarks,
+  madeAllTheSame,
   markOf,
   markThatDiffers,
   type NamedEntry,
   readKeptResolutions,
   replacedThrough,
   resolvesOf,
+  sequencesOf,
   sequencesOfMark,
+  skipsVersions,
 } from './audit-superseded.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
 
@@ -93,7 +96,11 @@ export async function readStoredState(
 }
 
 /** The first item that is not what the verified entry made it; undefined: all are. */
-export function itemThatDiffers(stored: StoredEntry, state: StoredState): StateKey | undefined {
+export function itemThatDiffers(
+  stored: StoredEntry,
+  state: StoredState,
+  broken: boolean,
+): StateKey | undefined {
   const key = transactionKey(stored.transactionId);
   const recorded = state.items.get(key) as TransactionItem | undefined;
   if (
@@ -108,7 +115,10 @@ export function itemThatDiffers(stored: StoredEntry, state: StoredState): StateK
     { link: linkOf(stored), transaction, resolves },
     { ...state, named: (sequence) => namedEntry(sequence, state) },
   );
-  return marked ?? effectThatDiffers(stored, transaction, state);
+  if (marked !== undefined) return marked;
+  return broken
+    ? madeAllTheSame(linkOf(stored), keysOfEffect(transaction), state.items)
+    : effectThatDiffers(stored, transaction, state);
 }
 
 function namedEntry(sequence: number, state: StoredState): NamedEntry | undefined {
@@ -192,7 +202,8 @@ function keysOfEffect(transaction: Transaction): StateKey[] {
       return [];
     case 'upload-document': {
       const { documentId, version } = transaction;
-      return [documentKey(documentId), versionKey(documentId, version)];
+      const versions = [version, version - 1].map((each) => versionKey(documentId, each));
+      return [documentKey(documentId), ...versions];
     }
     case 'request-signature': {
       const { requestId, documentId, version, supersedes } = transaction;
@@ -226,11 +237,6 @@ function sequencesNamed(stored: StoredEntry, items: StoredState['items']): numbe
   }
 }
 
-/** What stands in an item may be anything: whoever can write to the table put it there. */
-function sequencesOf(...links: readonly (Link | undefined)[]): number[] {
-  return links.map((link) => link?.sequence ?? 0).filter((sequence) => isSequence(sequence));
-}
-
 function itemOfVersionThatDiffers(
   stored: StoredEntry,
   upload: UploadDocument,
@@ -244,7 +250,8 @@ function itemOfVersionThatDiffers(
     item?.contentDigest !== contentDigest ||
     item.size !== size ||
     item.mediaType !== mediaType ||
-    !sameLink(item.superseded, markOf(state.items, stored.sequence)?.entry)
+    !sameLink(item.superseded, markOf(state.items, stored.sequence)?.entry) ||
+    skipsVersions(stored, upload, state.items)
   )
     return key;
   const newest = state.items.get(documentKey(documentId)) as DocumentItem | undefined;

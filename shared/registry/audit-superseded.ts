@@ -1,20 +1,22 @@
 import { subjectNamed } from '../ledger/alternative.ts';
 import type { Link } from '../ledger/backlinks.ts';
 import { sameLink } from '../ledger/chain.ts';
-import { type Digest, digestOf } from '../ledger/digest.ts';
+import { type Digest, digestOf, isSequence } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import { payloadOf } from '../ledger/jws.ts';
 import type { NamedItem } from '../ledger/naming.ts';
 import type { Resolution } from '../ledger/resolution.ts';
 import {
+  type RequestItem,
   type StateItem,
   type StateKey,
   type SupersededItem,
   supersededBy,
   supersededKey,
+  versionKey,
 } from '../ledger/state.ts';
 import { carriedOut, NAMED_KEY } from '../ledger/superseding.ts';
-import type { Transaction } from '../ledger/transaction.ts';
+import type { Transaction, UploadDocument } from '../ledger/transaction.ts';
 import { replacedBy } from './carrying.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
 
@@ -62,6 +64,11 @@ export function markOf(
 /** Where the entries are that the mark names. */
 export function sequencesOfMark(mark: SupersededItem | undefined): (Link | undefined)[] {
   return mark === undefined ? [] : [mark.entry, mark.replacement];
+}
+
+/** What stands in an item may be anything: whoever can write to the table put it there. */
+export function sequencesOf(...links: readonly (Link | undefined)[]): number[] {
+  return links.map((link) => link?.sequence ?? 0).filter((sequence) => isSequence(sequence));
 }
 
 /** The resolutions that the entries name. */
@@ -207,4 +214,32 @@ export function isReplaced(resolutions: KeptResolutions, link: Link): boolean {
 
 export function isIn(links: readonly Link[], link: Link): boolean {
   return links.some((each) => sameLink(each, link));
+}
+
+/**
+ * The item that an entry made although it breaks a rule and stands only because it is void: where
+ * wrong software had let it take effect, voiding it takes back a part.
+ */
+export function madeAllTheSame(
+  link: Link,
+  keys: readonly StateKey[],
+  items: ReadonlyMap<StateKey, StateItem>,
+): StateKey | undefined {
+  return keys.find((key) => {
+    const item = items.get(key) as Partial<RequestItem> | undefined;
+    return sameLink(item?.entry, link) || sameLink(item?.signed, link);
+  });
+}
+
+/**
+ * Whether a void version counted, and the one before it never did. That shows without the entries
+ * before: versions are counted without a gap, and none is ever removed.
+ */
+export function skipsVersions(
+  { sequence }: StoredEntry,
+  { documentId, version }: UploadDocument,
+  items: ReadonlyMap<StateKey, StateItem>,
+): boolean {
+  const isVoid = markOf(items, sequence) !== undefined;
+  return isVoid && version > 1 && !items.has(versionKey(documentId, version - 1));
 }

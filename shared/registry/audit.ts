@@ -181,7 +181,7 @@ class Audit {
       const flaw =
         this.#flawOfEntry(stored) ??
         (await this.#flawOfConfirmations(stored)) ??
-        wrongIf(stored, flawOfState(stored, state)) ??
+        wrongIf(stored, flawOfState(stored, state, this.#verifier.tolerates(stored.sequence))) ??
         (await this.#flawOfDocument(stored));
       if (flaw !== undefined) return flaw;
     }

@@ -289,6 +289,18 @@ describe('a resolution that an entry names', () => {
     expect(verifier.end()).toMatchObject({ outcome: 'verified' });
   });
 
+  test('lets an entry that breaks a rule stand until one carries it out', () => {
+    const ledger = voided(brokenLedger(() => uploadDocument('plan-1', { version: 5 })));
+    const verifier = new LedgerVerifier({ rules: true });
+    const seen: boolean[] = [];
+    for (const line of ledger.lines()) {
+      verifier.line(line);
+      if (verifier.head !== undefined) seen[verifier.head.sequence] = verifier.tolerates(6);
+    }
+
+    expect(seen.slice(5)).toEqual([false, true, false]);
+  });
+
   test('is named once', () => {
     const ledger = signedLedger();
     const resolution = resolutionOf(ledger, [2], finder);

@@ -5,7 +5,16 @@ import { readEntry } from '../../shared/ledger/entry.ts';
 import { readEvidence } from '../../shared/ledger/evidence.ts';
 import type { Compact } from '../../shared/ledger/jws.ts';
 import { recheckEvidence } from '../../shared/ledger/recheck-evidence.ts';
+import {
+  type DocumentItem,
+  documentKey,
+  type StateChange,
+  type VersionItem,
+  versionKey,
+} from '../../shared/ledger/state.ts';
 import { changesWithoutEffect } from '../../shared/ledger/superseding.ts';
+import { auditRegistry } from '../../shared/registry/audit.ts';
+import { runAudit } from '../../shared/registry/audit-run.ts';
 import { commitWrite } from '../../shared/registry/commit.ts';
 import { encodeMessage } from '../../shared/registry/messages.ts';
 import type { Head } from '../../shared/registry/ports.ts';
@@ -19,6 +28,7 @@ import { acceptAt, decide, openAt } from '../conflicts.ts';
 import { reportMissingBytes } from '../deciding.ts';
 import { deliveryOf, type Forged, forgeCommit } from '../forged-commit.ts';
 import { type ApiAnswer, type MemoryInstance, salt, uploadDraft } from '../memory-cluster.ts';
+import { foundIn, WHOLE } from '../registry/audited.ts';
 import { requestSignature, signDocument, testSigner } from '../signing.ts';
 import {
   entryAt,
@@ -164,14 +174,14 @@ describe('a lead whose software is broken records a version too many', () => {
     lead: MemoryInstance,
     registryId: RegistryId,
     { commit }: Forged,
-    test: TestTransaction,
+    [test, effect]: readonly [TestTransaction, readonly StateChange[]],
   ): Promise<void> {
     const before = await headOf(lead, registryId);
     const read = readEntry(Buffer.from(commit.entries[0]?.entry ?? ''));
     if (read.outcome === 'refused') throw new Error(read.detail);
     const transaction = readTestTransaction(test);
     const item = { transactionDigest: transaction.digest, sequence: read.entry.sequence };
-    const changes = changesWithoutEffect(transaction.transaction, item);
+    const changes = [...changesWithoutEffect(transaction.transaction, item), ...effect];
     const details = test.details === undefined ? {} : { details: test.details };
     const context = { registryId, before, self: lead.ports.signer.knownIds, tableId: 'memory' };
     const staged = [{ read, transaction, changes, ...details }];
@@ -179,8 +189,10 @@ describe('a lead whose software is broken records a version too many', () => {
     expect(await lead.known.commit(write)).toEqual({ outcome: 'stored' });
   }
 
-  /** Entry 5 is version 5 of D-1. */
-  async function broken() {
+  /** Entry 5 is version 5 of D-1; what the lead's state says of it is `effectAt` of its link. */
+  async function broken(
+    effectAt: (link: Link, given: Swarm) => Promise<StateChange[]> = async () => [],
+  ) {
     const given = await swarm();
     const { cluster, client, registryId } = given;
     const content = await client.upload('a version too many');
@@ -188,9 +200,24 @@ describe('a lead whose software is broken records a version too many', () => {
     const head: Head = await headOf(client, registryId);
     const link = await linkAt(client, registryId, 2);
     const forged = forgeCommit(client.ports.signer, head, [test], { subject: link as never });
-    await record(client, registryId, forged, test);
+    const { sequence, digest } = forged.chain;
+    const effect = await effectAt({ sequence, digest }, given);
+    await record(client, registryId, forged, [test, effect]);
     await rest(cluster);
     return given;
+  }
+
+  /** As if its rules had accepted it. */
+  async function takesEffect(entry: Link, { client, registryId }: Swarm): Promise<StateChange[]> {
+    const key = documentKey('D-1');
+    const { items } = await client.known.read(registryId, [key]);
+    const before = items.get(key) as DocumentItem;
+    const content = await client.upload('a version too many');
+    const item = { entry, mediaType: 'application/pdf', ...content } as VersionItem;
+    return [
+      { key, before, after: { ...before, version: 5, entry } },
+      { key: versionKey('D-1', 5), before: undefined, after: item },
+    ];
   }
 
   test('no mirror stores it, all accuse the lead with proof, and the lead stops', async () => {
@@ -241,6 +268,41 @@ describe('a lead whose software is broken records a version too many', () => {
     expect((await client.record(registryId, 'D-1', 2)).status).toBe(201);
     await rest(cluster);
     await expectAllFinal(all, registryId);
+  });
+
+  test('whose own state it changed: its audit finds that, and a take-back makes it right', async () => {
+    const given = await broken(takesEffect);
+    const { cluster, client, architect, contractor, registryId, all } = given;
+    const link = await linkAt(client, registryId, 5);
+    await decide(client, registryId, { manner: 'replace', entries: [link] as never });
+    await rest(cluster);
+    expect((await client.reconfigure(registryId, all)).status).toBe(201);
+    for (const mirror of [architect, contractor]) await acceptAt(mirror, registryId);
+    await rest(cluster);
+    const next = await client.record(registryId, 'D-1', 2);
+    expect([next.status, next.body.code]).toEqual([409, 'VERSION_NOT_NEXT']);
+
+    expect(await auditRegistry(client.ports, registryId)).toMatchObject({
+      sequence: 5,
+      code: 'STATE_ITEM_DIFFERS',
+    });
+    expect(foundIn(await runAudit(client.ports, registryId, WHOLE))).toEqual([
+      '5 STATE_ITEM_DIFFERS',
+    ]);
+    await rest(cluster);
+    for (const instance of all)
+      expect(await openAt(instance, registryId)).toMatchObject([
+        { said: { kind: 'local-tampering', accused: client.id, sequence: 5 } },
+      ]);
+    await decide(client, registryId, { manner: 'take-back' });
+    await rest(cluster);
+    for (const mirror of [architect, contractor]) await acceptAt(mirror, registryId);
+    await rest(cluster);
+
+    expect((await client.record(registryId, 'D-1', 2)).status).toBe(201);
+    await rest(cluster);
+    await expectAllFinal(all, registryId);
+    expect(foundIn(await runAudit(client.ports, registryId, WHOLE))).toEqual([]);
   });
 
   test('what its mirrors do not accept never becomes final', async () => {
