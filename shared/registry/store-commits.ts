@@ -61,14 +61,19 @@ interface Objection {
   readonly ruled?: JudgedEntry;
 }
 
-/** Leading commits of the list that one write can hold. */
+/**
+ * Leading commits of the list that one write can hold. One that names resolutions is written by
+ * itself: it may mark as many items as one write can take beside its entries.
+ */
 export function commitsOfOneWrite(commits: readonly JudgedCommit[]): JudgedCommit[] {
   const taken: JudgedCommit[] = [];
   let count = 0;
   for (const commit of commits) {
     count += commit.entries.length;
-    if (taken.length > 0 && count > limits.commitEntriesMax) break;
+    const naming = namedBy(commit).length > 0;
+    if (taken.length > 0 && (naming || count > limits.commitEntriesMax)) break;
     taken.push(commit);
+    if (naming) break;
   }
   return taken;
 }

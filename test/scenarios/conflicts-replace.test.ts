@@ -34,6 +34,7 @@ import {
   entryAt,
   expectAllFinal,
   expectBlocked,
+  expectSoundCopy,
   findTampering,
   headOf,
   linkAt,
@@ -409,4 +410,19 @@ describe('a resolution that was carried out', () => {
     expect(await headOf(contractor, registryId)).toMatchObject({ copy: 2, openConflicts: [] });
     await expectAllFinal([...all, joiner], registryId);
   });
+});
+
+test('many void entries, and the one that says so, fit the writes of a joiner', async () => {
+  const given = await swarm(22);
+  const { cluster, client, registryId, all } = given;
+  await decideToReplace(given, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+  expect((await client.reconfigure(registryId, all)).status).toBe(201);
+  await rest(cluster);
+
+  const joiner = await cluster.add('engineer');
+  await client.reconfigure(registryId, [...all, joiner]);
+  await rest(cluster);
+
+  expect(await headOf(joiner, registryId)).toMatchObject({ sequence: 25, openConflicts: [] });
+  await expectSoundCopy(joiner, registryId);
 });
