@@ -308,7 +308,11 @@ describe('two chains that the lead signed are a fork', () => {
     expect(readEvidence(kept ?? new Uint8Array())).toMatchObject({
       evidence: {
         kind: 'fork',
-        chains: [{ path: [] }, { checkpoint: commit.checkpoint, path: [] }],
+        chains: [
+          // It has confirmed entry 3 alone.
+          { confirmation: expect.any(String), path: expect.objectContaining({ length: 2 }) },
+          { checkpoint: commit.checkpoint, path: [] },
+        ],
       },
     });
   });
