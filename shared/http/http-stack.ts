@@ -101,9 +101,9 @@ async function answerTo<Instance extends HttpInstance>(
 }
 
 /** Of a problem its code, which says more than the status. */
-function factsOf({ facts = {}, body }: HttpResponse): Facts {
-  const code = typeof body === 'object' && body !== null && 'code' in body ? body.code : undefined;
-  return typeof code === 'string' ? { ...facts, code } : facts;
+function factsOf({ facts = {}, headers, body }: HttpResponse): Facts {
+  const isProblem = headers['content-type'] === PROBLEM_TYPE;
+  return isProblem ? { ...facts, code: String(Object(body)['code']) } : facts;
 }
 
 function bytesOf({ body, isBase64Encoded }: GatewayResponse): number {

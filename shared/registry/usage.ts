@@ -11,7 +11,7 @@ export type Usage = Readonly<
 
 /**
  * Counts what a write has stored, once it is known to have succeeded. One whose answer was lost and
- * that turned out later to be stored is not counted, and neither is what fills a new copy.
+ * that turned out later to be stored is not counted, and neither is what a new copy is filled with.
  */
 export function countStored(
   alarms: Alarms,

@@ -1,6 +1,7 @@
 import { PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DynamoDenials } from '../../shared/adapters/aws/dynamo-denials.ts';
+import { admitting } from '../../shared/adapters/aws/instance.ts';
 import { MemoryDenials } from '../../shared/adapters/memory/memory-denials.ts';
 import type { CertificateId } from '../../shared/ledger/digest.ts';
 import { DENIALS_MAX, type DenialStore, DenyList } from '../../shared/registry/deny-list.ts';
@@ -85,6 +86,19 @@ test('what the file denies stays denied, on the list or not', async () => {
 
   expect(denied).toEqual([{ certificateId: idOf(1), inFile: true }]);
   expect(await list.ids()).toEqual(new Set([idOf(1)]));
+});
+
+test('a denied lead is mirrored by nobody, however it is admitted', () => {
+  const denied = new Set([idOf(1)]);
+  const answers = (['any', new Set([idOf(1), idOf(2)])] as const).map((admittedLeads) => {
+    const admits = admitting({ admittedLeads }, denied);
+    return [admits(idOf(1)), admits(idOf(2))];
+  });
+
+  expect(answers).toEqual([
+    [false, true],
+    [false, true],
+  ]);
 });
 
 test('a clock that was put back does not keep an old list', async () => {

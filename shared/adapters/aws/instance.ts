@@ -96,11 +96,17 @@ export function instanceFrom(environment: NodeJS.ProcessEnv): OpenInstance {
       open = { key, transport: guardedTransport(transport, { denyList, alarms }) };
     }
     const { signer, certificatePem } = key;
-    const denied = await denyList.ids();
-    const admits = (lead: CertificateId) =>
-      !denied.has(lead) && (config.admittedLeads === 'any' || config.admittedLeads.has(lead));
+    const admits = admitting(config, await denyList.ids());
     return { ...fixed, admits, signer, certificatePem, transport: open.transport };
   };
+}
+
+/** Whose new registries are mirrored: whom the file admits and nobody denies. */
+export function admitting(
+  { admittedLeads }: Pick<Config, 'admittedLeads'>,
+  denied: ReadonlySet<string>,
+): (lead: CertificateId) => boolean {
+  return (lead) => !denied.has(lead) && (admittedLeads === 'any' || admittedLeads.has(lead));
 }
 
 /** What telling applications takes: neither the key nor the bucket, so its role reaches neither. */
