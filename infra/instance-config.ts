@@ -26,8 +26,16 @@ export interface InstanceConfig {
   readonly lagAlarmMinutes: number;
   /** Within so many days everything that is stored is read again and checked. */
   readonly auditPeriodDays: number;
+  /** The table that a backup was restored to, in place of the stack's own. */
+  readonly restoredTable?: RestoredTable;
   /** Where all this was read, for messages. */
   readonly file: string;
+}
+
+/** DynamoDB restores a backup to a table of another name, and without a stream. */
+export interface RestoredTable {
+  readonly arn: string;
+  readonly streamArn: string;
 }
 
 export interface DomainConfig {
@@ -63,6 +71,8 @@ const KEYS = [
   'localEndpoints',
   'lagAlarmMinutes',
   'auditPeriodDays',
+  'restoredTableArn',
+  'restoredTableStreamArn',
 ] as const;
 
 type Key = (typeof KEYS)[number];
@@ -79,6 +89,14 @@ const FORMS = {
   hostedZoneName: [/^([a-z0-9-]+\.)+[a-z]{2,}$/, 'the domain name of that hosted zone'],
   serverCertificateArn: [/^arn:[a-z-]+:acm:/, 'the ARN of a certificate in Certificate Manager'],
   ownershipCertificateArn: [/^arn:[a-z-]+:acm:/, 'the ARN of a certificate in Certificate Manager'],
+  restoredTableArn: [
+    /^arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d{12}:table\/[\w.-]+$/,
+    'the ARN of the restored table',
+  ],
+  restoredTableStreamArn: [
+    /^arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d{12}:table\/[\w.-]+\/stream\/[\w.:-]+$/,
+    "the ARN of the restored table's stream, its LatestStreamArn",
+  ],
 } as const satisfies Partial<Record<Key, readonly [RegExp, string]>>;
 
 /** A peer that failed is tried again within five minutes; a week without finality is too long. */
@@ -130,6 +148,7 @@ export function readInstance(file: string): InstanceConfig {
   const account = optional(fields, 'account', file);
   const region = optional(fields, 'region', file);
   const domain = readDomain(fields, file);
+  const restoredTable = readRestoredTable(fields, file);
   return {
     file,
     name: required(fields, 'name', file),
@@ -145,6 +164,7 @@ export function readInstance(file: string): InstanceConfig {
     localEndpoints: flag(fields, 'localEndpoints', file),
     lagAlarmMinutes: wholeNumber(fields, 'lagAlarmMinutes', LAG_ALARM_MINUTES, file),
     auditPeriodDays: wholeNumber(fields, 'auditPeriodDays', auditPeriod, file),
+    ...(restoredTable === undefined ? {} : { restoredTable }),
   };
 }
 
@@ -202,6 +222,17 @@ function readDomain(fields: Fields, file: string): DomainConfig | undefined {
     name: required(fields, 'hostedZoneName', file),
   };
   return { ...domain, hostedZone };
+}
+
+function readRestoredTable(fields: Fields, file: string): RestoredTable | undefined {
+  const keys = ['restoredTableArn', 'restoredTableStreamArn'];
+  if (keys.every((key) => fields[key] === undefined)) return undefined;
+  const arn = required(fields, 'restoredTableArn', file);
+  const streamArn = required(fields, 'restoredTableStreamArn', file);
+  if (streamArn.startsWith(`${arn}/`)) return { arn, streamArn };
+  throw new InstanceConfigError(
+    `${file}: restoredTableStreamArn is that of another table than restoredTableArn`,
+  );
 }
 
 function ids(fields: Fields, key: Key, file: string): string[] {

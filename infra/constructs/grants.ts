@@ -2,7 +2,6 @@
  * What a function may do, action by action. Nothing here deletes, scans or replaces a setting:
  * entries are put once, and no function of an instance is able to take one back.
  */
-import type { Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { EventBus } from 'aws-cdk-lib/aws-events';
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -15,10 +14,17 @@ import {
   tableKey,
 } from '../../shared/config.ts';
 
+/** The table that the functions work on: the stack's own, or a restored one. */
+export interface LedgerTable {
+  readonly tableName: string;
+  readonly tableArn: string;
+  readonly tableStreamArn?: string | undefined;
+}
+
 const OBJECT_PREFIXES = ['documents/*', 'evidence/*'];
 
 /** To read items and the identity of the table, which changes when it is restored. */
-export function grantTableReads(grantee: IGrantable, table: Table): void {
+export function grantTableReads(grantee: IGrantable, table: LedgerTable): void {
   allow(
     grantee,
     [table.tableArn],
@@ -30,7 +36,7 @@ export function grantTableReads(grantee: IGrantable, table: Table): void {
  * To write items, alone and in transactions, which are authorised by what they consist of. Only
  * the two items that are rewritten in place may be updated: an update of an entry is refused here.
  */
-export function grantTableWrites(grantee: IGrantable, table: Table): void {
+export function grantTableWrites(grantee: IGrantable, table: LedgerTable): void {
   allow(grantee, [table.tableArn], ['dynamodb:PutItem', 'dynamodb:ConditionCheckItem']);
   const rewritten = fanOutPrefixes.map((prefix) => `${prefix}*`);
   grantee.grantPrincipal.addToPrincipalPolicy(
@@ -43,7 +49,7 @@ export function grantTableWrites(grantee: IGrantable, table: Table): void {
 }
 
 /** To take the details of a transaction out, and put their redaction there: nothing else of it. */
-export function grantRedaction(grantee: IGrantable, table: Table): void {
+export function grantRedaction(grantee: IGrantable, table: LedgerTable): void {
   grantee.grantPrincipal.addToPrincipalPolicy(
     new PolicyStatement({
       actions: ['dynamodb:UpdateItem'],
@@ -59,12 +65,12 @@ export function grantRedaction(grantee: IGrantable, table: Table): void {
 }
 
 /** To read the lists, whose index is a resource of its own. */
-export function grantListReads(grantee: IGrantable, table: Table): void {
+export function grantListReads(grantee: IGrantable, table: LedgerTable): void {
   allow(grantee, [`${table.tableArn}/index/${listsIndex.name}`], ['dynamodb:Query']);
 }
 
 /** To read the items that events are made of, and no others: by key, and in one partition. */
-export function grantEventReads(grantee: IGrantable, table: Table): void {
+export function grantEventReads(grantee: IGrantable, table: LedgerTable): void {
   const read = publishReadPrefixes.map((prefix) => `${prefix}*`);
   grantee.grantPrincipal.addToPrincipalPolicy(
     new PolicyStatement({
@@ -81,9 +87,9 @@ export function grantEvents(grantee: IGrantable, bus: EventBus): void {
 }
 
 /** To be woken by the table's stream. */
-export function grantStream(grantee: IGrantable, table: Table): void {
+export function grantStream(grantee: IGrantable, table: LedgerTable): void {
   if (table.tableStreamArn === undefined)
-    throw new Error(`${table.node.path} has no stream: give the table one`);
+    throw new Error(`${table.tableName} has no stream: give the table one`);
   allow(
     grantee,
     [table.tableStreamArn],

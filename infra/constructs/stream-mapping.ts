@@ -1,5 +1,4 @@
 import { Duration } from 'aws-cdk-lib';
-import type { Table } from 'aws-cdk-lib/aws-dynamodb';
 import {
   FilterCriteria,
   FilterRule,
@@ -10,10 +9,10 @@ import { SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IDependable } from 'constructs';
 import { tableKey } from '../../shared/config.ts';
-import { grantStream } from './grants.ts';
+import { grantStream, type LedgerTable } from './grants.ts';
 
 export interface StreamMappingProps {
-  readonly table: Table;
+  readonly table: LedgerTable;
   /** Beginnings of the partition keys that wake the function. */
   readonly prefixes: readonly string[];
   /** True: only items that were not there before. */

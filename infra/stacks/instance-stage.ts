@@ -26,7 +26,11 @@ export class InstanceStage extends Stage {
       },
     });
     const domain = customDomain ? requiredDomain(instance) : undefined;
-    const storage = new StorageStack(this, 'storage', { instanceName: instance.name });
+    const { restoredTable } = instance;
+    const storage = new StorageStack(this, 'storage', {
+      instanceName: instance.name,
+      ...(restoredTable === undefined ? {} : { restoredTable }),
+    });
     const replication = new ReplicationStack(this, 'replication', { instance, storage, bundle });
     const api = new ApiStack(this, 'api', {
       instance,

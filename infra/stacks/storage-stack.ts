@@ -17,9 +17,13 @@ import {
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { listsIndex, tableKey } from '../../shared/config.ts';
+import type { LedgerTable } from '../constructs/grants.ts';
+import type { RestoredTable } from '../instance-config.ts';
 
 export interface StorageStackProps extends StackProps {
   readonly instanceName: string;
+  /** What the functions work on instead, after a restore. */
+  readonly restoredTable?: RestoredTable;
 }
 
 /** Ten years: as long as the records of a building are commonly kept. */
@@ -27,13 +31,14 @@ const OBJECT_RETENTION = Duration.days(3650);
 
 /** All state of an instance, and no behaviour. Removing the stack leaves everything where it is. */
 export class StorageStack extends Stack {
-  readonly table: Table;
+  /** The ledger that the functions work on. */
+  readonly table: LedgerTable;
   readonly bucket: Bucket;
   readonly keySecretArn: string;
 
   constructor(scope: Construct, id: string, props: StorageStackProps) {
     super(scope, id, { ...props, terminationProtection: true });
-    this.table = new Table(this, 'Ledger', {
+    const ledger = new Table(this, 'Ledger', {
       partitionKey: { name: tableKey.partition, type: AttributeType.STRING },
       sortKey: { name: tableKey.sort, type: AttributeType.STRING },
       billingMode: BillingMode.PAY_PER_REQUEST,
@@ -43,12 +48,14 @@ export class StorageStack extends Stack {
       removalPolicy: RemovalPolicy.RETAIN,
     });
     // Everything that the items hold: what an index projects cannot be changed later.
-    this.table.addGlobalSecondaryIndex({
+    ledger.addGlobalSecondaryIndex({
       indexName: listsIndex.name,
       partitionKey: { name: listsIndex.partition, type: AttributeType.STRING },
       sortKey: { name: listsIndex.sort, type: AttributeType.STRING },
       projectionType: ProjectionType.ALL,
     });
+    this.table =
+      props.restoredTable === undefined ? ledger : restored(this, ledger, props.restoredTable);
     this.bucket = new Bucket(this, 'Objects', {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
@@ -69,6 +76,17 @@ export class StorageStack extends Stack {
     secret.applyRemovalPolicy(RemovalPolicy.RETAIN);
     this.keySecretArn = secret.ref;
   }
+}
+
+/**
+ * In place of the stack's own table, which stays as it is: it may hold what the backup lacks. The
+ * values that it exported stay as well, or CloudFormation would refuse to update this stack before
+ * those that import them.
+ */
+function restored(stack: Stack, ledger: Table, { arn, streamArn }: RestoredTable): LedgerTable {
+  for (const value of [ledger.tableName, ledger.tableArn, ledger.tableStreamArn])
+    stack.exportValue(value);
+  return Table.fromTableAttributes(stack, 'Restored', { tableArn: arn, tableStreamArn: streamArn });
 }
 
 /** Object lock keeps the versions but lets anybody hide them under a delete marker. */
