@@ -214,3 +214,14 @@ test('what the page of the protocol prints as sha256sum is the SHA-256 of the li
 test('no page claims that the ledger is qualified', () => {
   for (const page of pages) expect(read(page)).not.toMatch(/qualified/i);
 });
+
+test('what needs an account is apart in the guides, so that all the rest is run by a test', () => {
+  for (const page of ['docs/self-hosting.md', 'docs/operations.md']) {
+    const blocks = [...read(page).matchAll(/^```(sh|bash)\n([\s\S]*?)^```$/gm)];
+    const ofAws = /^\s*(?:\w+=\$\()?(?:aws|npx cdk|git) |openssl s_client|registry -- peers/m;
+
+    expect(blocks.length).toBeGreaterThan(3);
+    for (const [block, kind, text = ''] of blocks)
+      expect([block, kind]).toEqual([block, ofAws.test(text) ? 'bash' : 'sh']);
+  }
+});
