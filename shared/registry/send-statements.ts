@@ -1,3 +1,4 @@
+import type { RefusalCode } from '../ledger/errors.ts';
 import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import type { LoggedStatement } from './conflict-record.ts';
@@ -28,7 +29,7 @@ export type SentStatements =
 export async function sendStatements(
   ports: SendStatementsPorts,
   head: Head,
-  cursor: Pick<Cursor, 'peer' | 'statementsThrough'>,
+  cursor: Pick<Cursor, 'peer' | 'statementsThrough' | 'failures'>,
 ): Promise<SentStatements> {
   const after = cursor.statementsThrough;
   const logged = await ports.store.statementsAfter(head.registryId, after, limits.statementsMax);
@@ -38,6 +39,8 @@ export async function sendStatements(
     return { outcome: 'moved', statementsThrough: logged.at(-1)?.index ?? after };
   const refused = refusedAt(logged, answer);
   if (refused === undefined) return { outcome: 'not-taken', answer };
+  if (refused.unreadable && cursor.failures < UNREADABLE_MAX)
+    return { outcome: 'not-taken', answer };
   // It was brought, and judged: what comes after it must not wait behind it for ever.
   ports.alarms.raise('StatementsRefused', {
     registryId: head.registryId,
@@ -47,17 +50,29 @@ export async function sendStatements(
   return { outcome: 'moved', statementsThrough: refused.index };
 }
 
+/** So often a peer may say that a statement is unreadable before it is believed. */
+const UNREADABLE_MAX = 3;
+
+/** How whatever was damaged on its way is refused: it was sound when it was sent. */
+const UNREADABLE: ReadonlySet<string> = new Set<RefusalCode>([
+  'STATEMENT_MALFORMED',
+  'STATEMENT_SIGNATURE_WRONG',
+  'STATEMENT_SIGNER_DIFFERS',
+  'UNKNOWN_FORMAT',
+]);
+
 /** The statement that the peer judged and does not take. Undefined: it may take it later. */
 function refusedAt(
   logged: readonly LoggedStatement[],
   answer: PeerAnswer,
-): { readonly index: number; readonly reason: string } | undefined {
+): { readonly index: number; readonly reason: string; readonly unreadable: boolean } | undefined {
   if (answer.outcome === 'unreachable' || answer.status === 429) return undefined;
   const problem = readMessage(schemas.refusedStatement, answer.body);
   if (problem.outcome === 'refused') return undefined;
   const { taken, code, detail } = problem.value;
   const index = logged[taken]?.index;
-  return index === undefined ? undefined : { index, reason: `${code} ${detail}` };
+  if (index === undefined) return undefined;
+  return { index, reason: `${code} ${detail}`, unreadable: UNREADABLE.has(code) };
 }
 
 /** So much of the log is looked through for what is not to wait. */

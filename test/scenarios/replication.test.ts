@@ -158,3 +158,28 @@ test('an instance that does not admit the lead stores nothing, and the others go
   const { body } = await client.call('GET', `/v1/registries/${registryId}`);
   expect(body.peers[1].lastError).toContain('LEAD_NOT_ADMITTED');
 });
+
+test('a confirmation that was damaged on its way is sent again, and not taken for refused', async () => {
+  const { cluster, client, architect, contractor } = await three();
+  const registryId = await client.create([architect, contractor]);
+  let damaged = 0;
+  cluster.network = ({ from, to, request }, carry) => {
+    const hits = from === contractor && to === architect && request.operation === 'statements';
+    if (!hits || damaged === 2) return carry();
+    damaged += 1;
+    // The last digit of the confirmation's signature, which its checkpoint follows or precedes.
+    const text = Buffer.from(request.body ?? []).toString();
+    const end = text.indexOf('"', text.indexOf('"statement":"') + '"statement":"'.length);
+    const body = Buffer.from(`${text.slice(0, end - 6)}AAAAAA${text.slice(end)}`);
+    return to.answerPeer(from.certificate.certificatePem, { ...request, body });
+  };
+
+  await client.record(registryId, 'ARC-0001');
+  for (let round = 0; round < 4; round += 1) {
+    await cluster.settle();
+    cluster.pass(400_000);
+  }
+
+  expect(damaged).toBe(2);
+  expect((await architect.status(registryId, 2)).status).toEqual({ status: 'final' });
+});
