@@ -1,10 +1,12 @@
 /** The program that `cdk` runs: all instances of the instances folder as templates. */
 import { App } from 'aws-cdk-lib';
-import { InstanceConfigError } from './instance-config.ts';
+import { addChecks } from './checks.ts';
+import { InstanceConfigError } from './instance-fields.ts';
 import { addInstances } from './stacks/instance-stage.ts';
 
 const app = new App();
 try {
+  addChecks(app);
   addInstances(app);
   app.synth();
 } catch (error) {
