@@ -58,12 +58,14 @@ export class TableBackup extends Construct {
         }),
       ],
     });
+    const role = backupRole(this, table, vault, key);
     const selection = plan.addSelection('Table', {
       resources: [BackupResource.fromArn(table.tableArn)],
-      role: backupRole(this, table, vault, key),
+      role,
       disableDefaultBackupPolicy: true,
     });
-    selection.node.addDependency(table);
+    // What the role may do is a resource of its own, without which the first backup fails.
+    selection.node.addDependency(role);
   }
 }
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { type Certificate, type RefusedCertificate, verifyCertificate } from './certificate.ts';
 
 /**
@@ -14,4 +15,12 @@ export function verifyIssuer(
   const first = verifyCertificate(certificate, caPems, new Date(notBefore));
   if (first.outcome === 'trusted') return first;
   return verifyCertificate(certificate, caPems, new Date(notAfter));
+}
+
+const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/** When the first of the cluster's CAs expires, ISO 8601. Throws where there is none to be read. */
+export function firstExpiryOf(caPem: string): string {
+  const ends = (caPem.match(PEM_BLOCK) ?? []).map((pem) => new X509Certificate(pem).validToDate);
+  return new Date(Math.min(...ends.map((end) => end.getTime()))).toISOString();
 }

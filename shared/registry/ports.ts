@@ -387,7 +387,15 @@ export type Signal =
   | 'EventsHopeless';
 
 /** How far a peer is behind: entries, and seconds since the oldest of them was appended. */
-export type Measure = 'PeerLagEntries' | 'PeerLagSeconds';
+export type PeerLagMeasure = 'PeerLagEntries' | 'PeerLagSeconds';
+
+/** Whole days until a certificate expires; below 0 it has. */
+export type CertificateMeasure = 'InstanceCertificateDays' | 'ClusterCaDays';
+
+export type Measure = PeerLagMeasure | CertificateMeasure;
+
+/** What is only counted: nobody is called for it. */
+export type Counter = 'Appends' | 'Confirmations';
 
 export type Facts = Readonly<Record<string, string | number>>;
 
@@ -395,6 +403,8 @@ export type Facts = Readonly<Record<string, string | number>>;
 export interface Alarms {
   /** Counts one, and says it loudly. */
   raise(signal: Signal, facts: Facts): void;
-  /** A value of now, the greatest of which counts. */
+  /** A value of now. Of lags the greatest counts, of days the least. */
   measure(measure: Measure, value: number, facts: Facts): void;
+  /** Adds so many to what is counted. */
+  count(counter: Counter, number: number, facts: Facts): void;
 }
