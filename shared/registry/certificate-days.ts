@@ -1,6 +1,7 @@
 import { readCertificate } from '../ledger/certificate.ts';
 import { firstExpiryOf } from '../ledger/certificate-chain.ts';
-import type { Alarms, CertificateMeasure, Clock } from './ports.ts';
+import type { CertificateMeasure } from './metrics.ts';
+import type { Alarms, Clock } from './ports.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -13,6 +13,7 @@ import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
 import type { AuditProgressItem } from './audit-progress.ts';
 import type { KeptStatement, OpenedConflict, Origin, Settlement } from './conflict-record.ts';
 import type { ItemPlace, ListName, ListPosition } from './lists.ts';
+import type { Counter, Measure, Signal } from './metrics.ts';
 
 /** The head of one registry as this instance holds it: one item, rewritten by every commit. */
 export interface Head extends ChainHead {
@@ -375,27 +376,6 @@ export interface Random {
   /** Hex digits of so many random bytes, from a cryptographic source. */
   hex(bytes: number): string;
 }
-
-export type Signal =
-  | 'ConflictsOpened'
-  | 'OpenConflicts'
-  | 'StatementsRefused'
-  | 'ClockSkew'
-  | 'PeerUnreachable'
-  | 'DocumentUnavailable'
-  | 'AuditFindings'
-  | 'EventsHopeless';
-
-/** How far a peer is behind: entries, and seconds since the oldest of them was appended. */
-export type PeerLagMeasure = 'PeerLagEntries' | 'PeerLagSeconds';
-
-/** Whole days until a certificate expires; below 0 it has. */
-export type CertificateMeasure = 'InstanceCertificateDays' | 'ClusterCaDays';
-
-export type Measure = PeerLagMeasure | CertificateMeasure;
-
-/** What is only counted: nobody is called for it. */
-export type Counter = 'Appends' | 'Confirmations';
 
 export type Facts = Readonly<Record<string, string | number>>;
 

@@ -1,4 +1,5 @@
-import type { Alarms, Clock, Counter, Measure, Signal } from '../../registry/ports.ts';
+import type { Counter, Measure, Signal } from '../../registry/metrics.ts';
+import type { Alarms, Clock } from '../../registry/ports.ts';
 import { systemClock } from '../system.ts';
 import { type Facts, tidyFacts, type WriteLine, writeToStdout } from './log-line.ts';
 

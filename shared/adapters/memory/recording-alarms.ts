@@ -1,4 +1,5 @@
-import type { Alarms, Counter, Facts, Measure, Signal } from '../../registry/ports.ts';
+import type { Counter, Measure, Signal } from '../../registry/metrics.ts';
+import type { Alarms, Facts } from '../../registry/ports.ts';
 
 export interface RaisedSignal {
   readonly signal: Signal;
