@@ -72,7 +72,8 @@ export interface LimitsConfig {
   readonly fetchConcurrency: number;
 }
 
-const KEYS = [
+/** All keys that a file may have. */
+export const instanceKeys = [
   'name',
   'account',
   'region',
@@ -105,7 +106,7 @@ const KEYS = [
   'tags',
 ] as const;
 
-type Key = (typeof KEYS)[number];
+type Key = (typeof instanceKeys)[number];
 type Fields = InstanceFields<Key>;
 
 const FORMS = {
@@ -191,7 +192,7 @@ function listJson(directory: string): string[] {
 
 /** Reads and checks one file. Throws InstanceConfigError, a sentence that names key and file. */
 export function readInstance(file: string): InstanceConfig {
-  const fields: Fields = new InstanceFields(file, KEYS);
+  const fields: Fields = new InstanceFields(file, instanceKeys);
   const account = fields.optionalText('account', FORMS.account);
   const region = fields.optionalText('region', FORMS.region);
   const domain = readDomain(fields);
