@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { App } from 'aws-cdk-lib';
+import { App, type AppProps } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { addInstances } from '../../infra/stacks/instance-stage.ts';
@@ -19,18 +19,18 @@ export type Templates = Record<(typeof stackNames)[number], Template>;
 export const stackNames = ['keys', 'storage', 'replication', 'api', 'events', 'alarms'] as const;
 
 /** An app with the project's feature flags, as `cdk` makes it; output goes to `outdir`. */
-export function appIn(outdir: string, context: Record<string, unknown> = {}): App {
+export function appIn(outdir: string, context: Record<string, unknown> = {}, props: AppProps = {}) {
   mkdirSync(outdir, { recursive: true });
   const flags = JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')).context;
-  return new App({ outdir, context: { ...flags, bundle: false, ...context } });
+  return new App({ outdir, context: { ...flags, bundle: false, ...context }, ...props });
 }
 
-/** Synthesises the instances, without the checks, which a test of their own is about. */
+/** Synthesises the instances, without the checks: they take seconds, and have tests of their own. */
 export function synthesise(
   outdir: string,
   context: Record<string, unknown> = {},
 ): (stage: string) => Templates {
-  const app = appIn(outdir, context);
+  const app = appIn(outdir, context, { builtinCloudFormationValidation: false });
   addInstances(app);
   return templatesOf(app.synth());
 }
