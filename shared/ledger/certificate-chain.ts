@@ -21,6 +21,8 @@ const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /** When the first of the cluster's CAs expires, ISO 8601. Throws where there is none to be read. */
 export function firstExpiryOf(caPem: string): string {
-  const ends = (caPem.match(PEM_BLOCK) ?? []).map((pem) => new X509Certificate(pem).validToDate);
-  return new Date(Math.min(...ends.map((end) => end.getTime()))).toISOString();
+  const pems = caPem.match(PEM_BLOCK);
+  if (pems === null) throw new Error("the cluster's CA is no certificate in PEM");
+  const ends = pems.map((pem) => new X509Certificate(pem).validToDate.getTime());
+  return new Date(Math.min(...ends)).toISOString();
 }

@@ -39,8 +39,9 @@ test('of several CAs the first to expire counts, and what has expired is below 0
   ]);
 });
 
-test('what is no certificate is not measured, and keeps nothing from being measured', () => {
+test('what is no certificate is not measured, and what is no CA is said', () => {
   const authority = testAuthority('CA', { notAfter: inDays(60) });
 
   expect(measured('no certificate', authority.certificatePem)).toEqual([['ClusterCaDays', 60]]);
+  expect(() => measured('no certificate', 'no CA')).toThrow("the cluster's CA is no certificate");
 });
