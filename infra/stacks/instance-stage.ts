@@ -12,7 +12,7 @@ import { StorageStack } from './storage-stack.ts';
 
 export interface InstanceStageProps {
   readonly instance: InstanceConfig;
-  /** True leaves out what emulators of AWS do not have: the custom domain, backups, the account. */
+  /** True leaves out what emulators of AWS lack: domain, backups, termination protection, account. */
   readonly emulator: boolean;
   /** False leaves out the functions' code. */
   readonly bundle: boolean;
@@ -26,8 +26,17 @@ export class InstanceStage extends Stage {
   constructor(scope: Construct, { instance, emulator, bundle }: InstanceStageProps) {
     super(scope, instance.name, { env: emulator ? {} : placeOf(instance) });
     const domain = emulator ? undefined : requiredDomain(instance);
-    const keys = new KeysStack(this, 'keys', { instanceName: instance.name });
-    const storage = new StorageStack(this, 'storage', { instance, keys, backups: !emulator });
+    const terminationProtection = !emulator;
+    const keys = new KeysStack(this, 'keys', {
+      instanceName: instance.name,
+      terminationProtection,
+    });
+    const storage = new StorageStack(this, 'storage', {
+      instance,
+      keys,
+      backups: !emulator,
+      terminationProtection,
+    });
     const logs = { retentionDays: instance.logRetentionDays, key: keys.workKey };
     const common = { instance, keys, storage, logs, bundle };
     const replication = new ReplicationStack(this, 'replication', common);

@@ -8,6 +8,8 @@ import { alarmsOf } from '../constructs/alarms-of.ts';
 
 export interface KeysStackProps extends StackProps {
   readonly instanceName: string;
+  /** True wherever it matters whether the stack goes away by mistake. */
+  readonly terminationProtection: boolean;
 }
 
 /**
@@ -22,7 +24,7 @@ export class KeysStack extends Stack {
   readonly keySecretArn: string;
 
   constructor(scope: Construct, id: string, props: KeysStackProps) {
-    super(scope, id, { ...props, terminationProtection: true });
+    super(scope, id, props);
     const { instanceName } = props;
     this.stateKey = this.key('State', `Table, objects, backups and secret of ${instanceName}`);
     this.workKey = this.key('Work', `Queues, logs and alarms of ${instanceName}`);

@@ -27,6 +27,8 @@ export interface StorageStackProps extends StackProps {
   readonly keys: KeysStack;
   /** False leaves out the backups, which emulators do not have. */
   readonly backups: boolean;
+  /** True wherever it matters whether the stack goes away by mistake. */
+  readonly terminationProtection: boolean;
 }
 
 /** All state of an instance, and no behaviour. Removing the stack leaves everything where it is. */
@@ -37,7 +39,7 @@ export class StorageStack extends Stack {
   readonly vaultName?: string;
 
   constructor(scope: Construct, id: string, props: StorageStackProps) {
-    super(scope, id, { ...props, terminationProtection: true });
+    super(scope, id, props);
     const { instance, keys } = props;
     this.table = this.ledger(keys);
     this.bucket = this.objects(keys, instance.objectLock);

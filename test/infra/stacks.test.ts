@@ -22,9 +22,9 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
-function terminationProtected(stage: string, stack: string): boolean {
+function terminationProtected(out: string, stage: string, stack: string): boolean {
   const manifest = JSON.parse(
-    readFileSync(join(directory, 'out', `assembly-${stage}`, 'manifest.json'), 'utf8'),
+    readFileSync(join(out, `assembly-${stage}`, 'manifest.json'), 'utf8'),
   );
   const artifacts: { readonly displayName?: string; readonly properties?: object }[] =
     Object.values(manifest.artifacts);
@@ -257,7 +257,7 @@ describe('storage', () => {
       expect(kept.length).toBeGreaterThanOrEqual(3);
       for (const each of kept)
         expect(each).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
-      expect(terminationProtected('client', name)).toBe(true);
+      expect(terminationProtected(join(directory, 'out'), 'client', name)).toBe(true);
     }
   });
 
@@ -665,6 +665,8 @@ describe('the settings of an instance', () => {
     api.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: true });
     expect(JSON.stringify(storage.toJSON())).not.toContain('AWS::Backup');
     expect(JSON.stringify(keys.toJSON())).not.toContain('111122223333');
+    const out = join(directory, `instances-${count}`, 'out');
+    expect(terminationProtected(out, 'client', 'keys')).toBe(false);
   });
 
   test('compliance mode locks objects and backups for ever, for as long as the file says', () => {
