@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { applicationCommands } from '../cli/application-commands.ts';
 import { certificateCommands } from '../cli/certificate-commands.ts';
 import { type Command, runCommand } from '../cli/command.ts';
+import { keyCommands } from '../cli/key-commands.ts';
 import { operatorCommands } from '../cli/operator-commands.ts';
 import { apiRoutes } from '../functions/api.ts';
 import { peerRoutes } from '../functions/peer-api.ts';
@@ -15,7 +16,12 @@ import { limits } from '../shared/ledger/limits.ts';
 import { LedgerVerifier } from '../shared/ledger/verify.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const commands = { ...applicationCommands, ...operatorCommands, ...certificateCommands };
+const commands = {
+  ...applicationCommands,
+  ...operatorCommands,
+  ...certificateCommands,
+  ...keyCommands,
+};
 
 function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
