@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import { registryFunction } from '../infra/constructs/registry-function.ts';
 import { type Environment, environmentNames } from '../shared/config.ts';
 import type { Imported } from './import-process.ts';
@@ -48,9 +49,11 @@ export function functionNames(): string[] {
 export function bundleFunctions(outdir: string, names = functionNames()): Bundle[] {
   const app = new App({ outdir, context: { 'aws:cdk:enable-asset-metadata': true } });
   const stack = new Stack(app, 'Bundles');
+  const logs = { retentionDays: 1, key: new Key(stack, 'Key') };
   for (const name of names)
     registryFunction(stack, name, {
       name,
+      logs,
       environment: someEnvironment,
       timeout: Duration.seconds(30),
       bundle: true,

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   Architecture,
@@ -9,10 +9,10 @@ import {
   Runtime,
 } from 'aws-cdk-lib/aws-lambda';
 import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Environment } from '../../shared/config.ts';
 import { bundled } from './bundling.ts';
+import { type LogSettings, registryLog } from './registry-log.ts';
 
 /** Under this name a function's Metadata tells its source, for whoever runs it without a bundle. */
 export const ENTRY_METADATA = 'registry:entry';
@@ -22,6 +22,9 @@ export interface RegistryFunctionProps {
   readonly name: string;
   readonly environment: Environment;
   readonly timeout: Duration;
+  readonly logs: LogSettings;
+  /** Invocations that are kept for it, and that it never exceeds; absent: none are. */
+  readonly reservedConcurrency?: number;
   /** 1024 unless given: memory buys processor time, and most of the work is signatures. */
   readonly memoryMegabytes?: number;
   /** False leaves the code out: for tests, and where the source itself is run. */
@@ -38,10 +41,7 @@ export function registryFunction(
   props: RegistryFunctionProps,
 ): LambdaFunction {
   const entry = `functions/${props.name}.lambda.ts`;
-  const logGroup = new LogGroup(scope, `${id}Log`, {
-    retention: RetentionDays.SIX_MONTHS,
-    removalPolicy: RemovalPolicy.RETAIN,
-  });
+  const logGroup = registryLog(scope, `${id}Log`, props.logs);
   const role = new Role(scope, `${id}Role`, {
     assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
   });
@@ -55,6 +55,9 @@ export function registryFunction(
     architecture: Architecture.ARM_64,
     timeout: props.timeout,
     memorySize: props.memoryMegabytes ?? 1024,
+    ...(props.reservedConcurrency === undefined
+      ? {}
+      : { reservedConcurrentExecutions: props.reservedConcurrency }),
     environment: { ...props.environment },
   };
   const made = props.bundle

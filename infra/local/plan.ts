@@ -97,12 +97,16 @@ const IGNORED_TYPES = new Set([
   'AWS::ApiGatewayV2::Stage',
   'AWS::CDK::Metadata',
   'AWS::CloudWatch::Alarm',
+  'AWS::CloudWatch::Dashboard',
   'AWS::IAM::Policy',
   'AWS::IAM::Role',
+  'AWS::KMS::Key',
   'AWS::Lambda::Permission',
   'AWS::Logs::LogGroup',
   'AWS::S3::BucketPolicy',
+  'AWS::SNS::Subscription',
   'AWS::SNS::Topic',
+  'AWS::SNS::TopicPolicy',
   'AWS::SQS::QueuePolicy',
 ]);
 
@@ -115,6 +119,7 @@ const IGNORED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
     'BillingMode',
     'DeletionProtectionEnabled',
     'PointInTimeRecoverySpecification',
+    'SSESpecification',
   ],
   'AWS::Lambda::Function': [
     'Architectures',
@@ -122,6 +127,7 @@ const IGNORED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
     'Handler',
     'LoggingConfig',
     'MemorySize',
+    'ReservedConcurrentExecutions',
     'Role',
     'Runtime',
   ],
@@ -135,8 +141,12 @@ const IGNORED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
     'PublicAccessBlockConfiguration',
     'VersioningConfiguration',
   ],
-  'AWS::SecretsManager::Secret': ['Description'],
+  'AWS::SecretsManager::Secret': ['Description', 'KmsKeyId'],
+  'AWS::SQS::Queue': ['KmsDataKeyReusePeriodSeconds', 'KmsMasterKeyId'],
 };
+
+/** Of every type: the bill is split by them. */
+const TAGS = 'Tags';
 
 const SECONDS: Readonly<Record<string, number>> = { minute: 60, hour: 3600, day: 86_400 };
 
@@ -164,7 +174,7 @@ export function planInstance(stacks: readonly StackTemplate[], place: Place): In
     reader.resources
       .filter((resource) => resource.type === type)
       .map((resource) => {
-        const ignored = IGNORED_PROPERTIES[type] ?? [];
+        const ignored = [...(IGNORED_PROPERTIES[type] ?? []), TAGS];
         const properties = new ResourceProperties(reader, resource, ignored);
         const planned = plan(properties, resource);
         properties.close();
@@ -222,7 +232,6 @@ function checkTypes(resources: readonly Resource[]): void {
     ...IGNORED_TYPES,
     'AWS::Events::EventBus',
     'AWS::Events::Rule',
-    'AWS::SQS::Queue',
   ]);
   const unknown = resources.find(({ type }) => !known.has(type));
   if (unknown !== undefined)
@@ -251,6 +260,8 @@ function attributesOf(resource: Resource, place: Place): Attributes | undefined 
     }
     case 'AWS::S3::Bucket':
       return { Ref: name.toLowerCase(), Arn: `arn:aws:s3:::${name.toLowerCase()}` };
+    case 'AWS::KMS::Key':
+      return { Ref: name, Arn: arn('kms', `key/${name}`) };
     case 'AWS::SecretsManager::Secret':
       return { Ref: arn('secretsmanager', `secret:${name}`) };
     case 'AWS::Events::EventBus': {

@@ -5,9 +5,6 @@ import type { Alarms, CommitWrite } from './ports.ts';
  * or mirroring; `BytesStored` are the sizes of the document versions that those entries record;
  * `BytesSent` are bodies of answers and calls, and documents whose address was handed out.
  */
-export type Usage = Readonly<
-  Partial<Record<'EntriesStored' | 'BytesStored' | 'BytesSent', number>>
->;
 
 /**
  * Counts what a write has stored, once it is known to have succeeded. One whose answer was lost and

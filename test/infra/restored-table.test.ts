@@ -24,6 +24,7 @@ function file(name: string, changes: object): string {
     auditors: [],
     denied: [],
     admittedLeads: 'any',
+    alarmEmails: ['operations@client.example'],
     ...changes,
   };
   writeFileSync(path, JSON.stringify(instance));
@@ -34,7 +35,7 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'restored-'));
   file('before', {});
   file('after', { restoredTableArn: ARN, restoredTableStreamArn: STREAM });
-  const context = { instances: directory, customDomain: false };
+  const context = { instances: directory, emulator: true };
   const templatesOf = synthesise(join(directory, 'out'), context);
   before = templatesOf('before');
   after = templatesOf('after');

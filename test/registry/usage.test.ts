@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import type { CountedUsage } from '../../shared/adapters/memory/recording-alarms.ts';
+import type { Counted } from '../../shared/adapters/memory/recording-alarms.ts';
 import { MemoryCluster, type MemoryInstance } from '../memory-cluster.ts';
 
-function sum({ alarms }: MemoryInstance, name: keyof CountedUsage['usage']): number {
-  return alarms.counted.reduce((total, { usage }) => total + (usage[name] ?? 0), 0);
+function sum({ alarms }: MemoryInstance, name: keyof Counted['counts']): number {
+  return alarms.counted.reduce((total, { counts }) => total + (counts[name] ?? 0), 0);
 }
 
 async function recorded() {
@@ -46,7 +46,7 @@ test('bytes sent are bodies of answers and of calls, and documents by their addr
 
   const toPeer = client.alarms.counted.filter(({ facts }) => facts['peer'] === architect.id);
   const posted = architect.requests.flatMap(({ body }) => body?.byteLength ?? []);
-  expect(toPeer.map(({ usage }) => usage.BytesSent)).toEqual(posted);
+  expect(toPeer.flatMap(({ counts }) => counts.BytesSent ?? [])).toEqual(posted);
   // The mirror fetched both documents from an address that the lead handed out.
   expect(sum(client, 'BytesSent')).toBeGreaterThan(2 * 'A version 1'.length);
 });

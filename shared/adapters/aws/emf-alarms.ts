@@ -1,5 +1,5 @@
-import type { Alarms, Clock, Facts, Measure, Signal } from '../../registry/ports.ts';
-import type { Usage } from '../../registry/usage.ts';
+import type { Counts, Measure, Signal } from '../../registry/metrics.ts';
+import type { Alarms, Clock, Facts } from '../../registry/ports.ts';
 import { systemClock } from '../system.ts';
 import { tidyFacts, type WriteLine, writeToStdout } from './log-line.ts';
 
@@ -12,7 +12,12 @@ const UNITS = {
   EntriesStored: 'Count',
   BytesStored: 'Bytes',
   BytesSent: 'Bytes',
-} as const satisfies Record<Measure | keyof Usage, string>;
+  Appends: 'Count',
+  Confirmations: 'Count',
+  // The format has no unit of days.
+  InstanceCertificateDays: 'Count',
+  ClusterCaDays: 'Count',
+} as const satisfies Record<Measure | keyof Counts, string>;
 
 /** As the format spells it. */
 interface Metric {
@@ -50,10 +55,10 @@ export class EmfAlarms implements Alarms {
     this.#writeMetrics([{ Name: measure, Unit: UNITS[measure] }], { [measure]: value }, facts);
   }
 
-  count(usage: Usage, facts: Facts): void {
-    const names = Object.keys(usage) as (keyof Usage)[];
+  count(counts: Counts, facts: Facts): void {
+    const names = Object.keys(counts) as (keyof Counts)[];
     const metrics = names.map((Name) => ({ Name, Unit: UNITS[Name] }));
-    this.#writeMetrics(metrics, { ...usage }, facts);
+    this.#writeMetrics(metrics, { ...counts }, facts);
   }
 
   #writeMetrics(

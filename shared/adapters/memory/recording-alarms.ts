@@ -1,5 +1,5 @@
-import type { Alarms, Facts, Measure, Signal } from '../../registry/ports.ts';
-import type { Usage } from '../../registry/usage.ts';
+import type { Counts, Measure, Signal } from '../../registry/metrics.ts';
+import type { Alarms, Facts } from '../../registry/ports.ts';
 
 export interface RaisedSignal {
   readonly signal: Signal;
@@ -12,8 +12,8 @@ export interface MeasuredValue {
   readonly facts: Facts;
 }
 
-export interface CountedUsage {
-  readonly usage: Usage;
+export interface Counted {
+  readonly counts: Counts;
   readonly facts: Facts;
 }
 
@@ -21,7 +21,7 @@ export interface CountedUsage {
 export class RecordingAlarms implements Alarms {
   readonly #raised: RaisedSignal[] = [];
   readonly #measured: MeasuredValue[] = [];
-  readonly #counted: CountedUsage[] = [];
+  readonly #counted: Counted[] = [];
 
   raise(signal: Signal, facts: Facts): void {
     this.#raised.push({ signal, facts: { ...facts } });
@@ -31,8 +31,8 @@ export class RecordingAlarms implements Alarms {
     this.#measured.push({ measure, value, facts: { ...facts } });
   }
 
-  count(usage: Usage, facts: Facts): void {
-    this.#counted.push({ usage: { ...usage }, facts: { ...facts } });
+  count(counts: Counts, facts: Facts): void {
+    this.#counted.push({ counts: { ...counts }, facts: { ...facts } });
   }
 
   get raised(): readonly RaisedSignal[] {
@@ -43,7 +43,7 @@ export class RecordingAlarms implements Alarms {
     return this.#measured;
   }
 
-  get counted(): readonly CountedUsage[] {
+  get counted(): readonly Counted[] {
     return this.#counted;
   }
 
