@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { JsonRefusal, type JsonServer, startJsonServer } from './aws-json-server.ts';
+import { type JsonServer, startJsonServer } from './aws-json-server.ts';
+import type { Identities } from './identity.ts';
+import { JsonRefusal } from './json-refusal.ts';
 
 export interface SecretsServer extends JsonServer {
   /** From now on the holder of the access key reads the file by asking for the ARN. */
@@ -14,11 +16,16 @@ export interface LocalSecret {
 }
 
 /** The one operation of Secrets Manager that the functions use: GetSecretValue. */
-export async function startSecretsServer(port: number): Promise<SecretsServer> {
+export async function startSecretsServer(
+  port: number,
+  identities?: Identities,
+): Promise<SecretsServer> {
   const secrets: LocalSecret[] = [];
-  const server = await startJsonServer(port, {
-    'secretsmanager.GetSecretValue': (input, accessKeyId) => value(secrets, input, accessKeyId),
-  });
+  const operations = {
+    'secretsmanager.GetSecretValue': (input: unknown, accessKeyId: string | undefined) =>
+      value(secrets, input, accessKeyId),
+  };
+  const server = await startJsonServer(port, operations, identities);
   return { ...server, add: (secret) => secrets.push(secret) };
 }
 
