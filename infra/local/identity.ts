@@ -2,6 +2,7 @@
 import type { AccessKey } from './emulators.ts';
 import type { DynamoDbPlace } from './iam/dynamodb-access.ts';
 import { type AccessRequest, decide, type Grant, grantsOf, type Policies } from './iam/evaluate.ts';
+import { holderOf, type KeyPlace, keyAccess } from './iam/key-access.ts';
 import type { RightsPlan } from './plan-rights.ts';
 
 /** A right that a role has: the action and the resource as its policy writes them. */
@@ -40,6 +41,7 @@ export class FunctionIdentity {
   readonly place: DynamoDbPlace;
   readonly #userArn: string;
   readonly #policies: Policies;
+  readonly #keyPlace: KeyPlace;
   readonly #used = new Set<Grant>();
   readonly #onRefusal: (sentence: string) => void;
 
@@ -60,8 +62,9 @@ export class FunctionIdentity {
       roleArn,
       denials: statements.filter(({ effect }) => effect === 'Deny'),
       grants: grantsOf(statements),
-      ofResource: (arn) => rights.ofResources.get(ownerOf(arn)) ?? [],
+      ofResource: (arn) => rights.ofResources.get(holderOf(arn)) ?? [],
     };
+    this.#keyPlace = { ...place, keys: rights.keys };
     this.#onRefusal = options.onRefusal;
   }
 
@@ -88,7 +91,7 @@ export class FunctionIdentity {
 
   #firstRefusal(read: () => readonly AccessRequest[]): string | undefined {
     try {
-      for (const request of read()) {
+      for (const request of read().flatMap((each) => [each, ...keyAccess(each, this.#keyPlace)])) {
         const context = { ...SENT_SECURELY, ...request.context };
         const decision = decide({ ...request, context }, this.#policies);
         if (decision.outcome === 'refused') return this.#sentence(request, decision.why);
@@ -108,11 +111,6 @@ export class FunctionIdentity {
       `on resource: ${resource} ${written(why)}`
     );
   }
-}
-
-/** Of an object of S3 its bucket, which has the policy. */
-function ownerOf(arn: string): string {
-  return arn.startsWith('arn:aws:s3:::') ? arn.replace(/\/.*$/s, '') : arn;
 }
 
 /** All that the stand-ins may be called by, of all instances. */

@@ -26,11 +26,10 @@ const KEY_IGNORED = ['Description', 'EnableKeyRotation', 'Enabled', 'PendingWind
 export function planRights(reader: TemplateReader, place: Place): RightsPlan {
   const roles = new Map<string, Statement[]>();
   const ofResources = new Map<string, ResourceStatement[]>();
-  const arnOf = (resource: Resource) => String(attributesOf(resource, place)?.['Arn']);
   readAll(reader, 'AWS::IAM::Role', ROLE_IGNORED, (properties, resource) => {
     const inline = properties.objects('Policies').map((each) => each['PolicyDocument']);
     const statements = inline.flatMap((each) => parsed(properties, parseIdentityPolicy, each));
-    if (isForLambda(properties)) roles.set(arnOf(resource), statements);
+    if (isForLambda(properties)) roles.set(arnOf(resource, place), statements);
   });
   readAll(reader, 'AWS::IAM::Policy', ['PolicyName'], (properties) => {
     const document = properties.object('PolicyDocument');
@@ -55,9 +54,59 @@ export function planRights(reader: TemplateReader, place: Place): RightsPlan {
       addOwn(queueArn(url, place), properties, document);
   });
   readAll(reader, 'AWS::KMS::Key', KEY_IGNORED, (properties, resource) => {
-    addOwn(arnOf(resource), properties, properties.object('KeyPolicy'));
+    addOwn(arnOf(resource, place), properties, properties.object('KeyPolicy'));
   });
-  return { roles, ofResources, keys: new Map() };
+  return { roles, ofResources, keys: planKeys(reader, place) };
+}
+
+/**
+ * Keys that AWS holds for a service are open to whoever may use the service: only keys of the
+ * customer count here. Throws for one that is not in the templates.
+ */
+function planKeys(reader: TemplateReader, place: Place): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const resource of reader.resources) {
+    const named = keyNamed(reader.resolve(resource.stack, namedIn(resource)));
+    if (named === undefined) continue;
+    const key = reader.resources.find((each) => {
+      const { Ref, Arn } = attributesOf(each, place) ?? {};
+      return each.type === 'AWS::KMS::Key' && (named === Ref || named === Arn);
+    });
+    if (key === undefined)
+      throw new Error(`${resource.logicalId} is encrypted with ${named}, which is no key here`);
+    found.set(arnOf(resource, place), arnOf(key, place));
+  }
+  return found;
+}
+
+/** The property that may name the key of a resource. */
+function namedIn({ type, properties }: Resource): unknown {
+  switch (type) {
+    case 'AWS::DynamoDB::Table':
+      return Object(properties['SSESpecification'])['KMSMasterKeyId'];
+    case 'AWS::S3::Bucket': {
+      const rules = Object(properties['BucketEncryption'])['ServerSideEncryptionConfiguration'];
+      const [rule]: unknown[] = Array.isArray(rules) ? rules : [];
+      return Object(Object(rule)['ServerSideEncryptionByDefault'])['KMSMasterKeyID'];
+    }
+    case 'AWS::SQS::Queue':
+      return properties['KmsMasterKeyId'];
+    case 'AWS::SecretsManager::Secret':
+      return properties['KmsKeyId'];
+    default:
+      return undefined;
+  }
+}
+
+function keyNamed(value: unknown): string | undefined {
+  const managedByAws = typeof value === 'string' && value.startsWith('alias/aws/');
+  return value === undefined || managedByAws ? undefined : String(value);
+}
+
+/** Of a secret `Ref` is the ARN. */
+function arnOf(resource: Resource, place: Place): string {
+  const { Arn, Ref } = attributesOf(resource, place) ?? {};
+  return String(Arn ?? Ref);
 }
 
 function parsed<Parsed>(
