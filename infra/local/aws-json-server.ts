@@ -2,13 +2,23 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { accessKeyOf } from './aws-json.ts';
-import { judge } from './aws-json-rights.ts';
-import type { Identities } from './identity.ts';
-import { JsonRefusal } from './json-refusal.ts';
+import { jsonAccess } from './iam/service-access.ts';
+import type { FunctionIdentity, Identities } from './identity.ts';
 import { stopServer } from './stop-server.ts';
 
 /** Answers one operation. `accessKeyId` tells the instances apart; signatures are not checked. */
 export type JsonOperation = (input: unknown, accessKeyId: string | undefined) => Promise<object>;
+
+/** What the caller did wrong. `code` is the name of the service's own error. */
+export class JsonRefusal extends Error {
+  override readonly name = 'JsonRefusal';
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
 
 export interface JsonServer {
   readonly endpoint: string;
@@ -60,6 +70,12 @@ async function answer(
 
 function targetOf({ headers }: IncomingMessage): string {
   return String(headers['x-amz-target']);
+}
+
+/** Throws what AWS answers with where the caller's role does not allow the request. */
+export function judge(caller: FunctionIdentity, target: string, input: unknown): void {
+  const refusal = caller.refusal(() => jsonAccess(target, input, caller.place));
+  if (refusal !== undefined) throw new JsonRefusal('AccessDeniedException', refusal);
 }
 
 /** As the service of that target writes it. SQS alone also names the code of its older protocol. */

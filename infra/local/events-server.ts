@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type JsonServer, startJsonServer } from './aws-json-server.ts';
+import { JsonRefusal, type JsonServer, startJsonServer } from './aws-json-server.ts';
 import type { Identities } from './identity.ts';
-import { JsonRefusal } from './json-refusal.ts';
 
 export interface EventsServer extends JsonServer {
   /** From now on the holder of the access key puts events on the bus. */

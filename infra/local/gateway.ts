@@ -5,10 +5,8 @@
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { accessKeyOf } from './aws-json.ts';
-import { judge } from './aws-json-rights.ts';
-import { sendRefusal } from './aws-json-server.ts';
+import { JsonRefusal, judge, sendRefusal } from './aws-json-server.ts';
 import type { Identities } from './identity.ts';
-import { JsonRefusal } from './json-refusal.ts';
 import { stopServer } from './stop-server.ts';
 
 export interface Gateway {

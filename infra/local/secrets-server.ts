@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { type JsonServer, startJsonServer } from './aws-json-server.ts';
+import { JsonRefusal, type JsonServer, startJsonServer } from './aws-json-server.ts';
 import type { Identities } from './identity.ts';
-import { JsonRefusal } from './json-refusal.ts';
 
 export interface SecretsServer extends JsonServer {
   /** From now on the holder of the access key reads the file by asking for the ARN. */
