@@ -2,9 +2,15 @@
 import { applicationCommands } from './application-commands.ts';
 import { certificateCommands } from './certificate-commands.ts';
 import { runCommand } from './command.ts';
+import { keyCommands } from './key-commands.ts';
 import { operatorCommands } from './operator-commands.ts';
 
-const commands = { ...applicationCommands, ...operatorCommands, ...certificateCommands };
+const commands = {
+  ...applicationCommands,
+  ...operatorCommands,
+  ...certificateCommands,
+  ...keyCommands,
+};
 
 const wanted = process.argv.slice(2);
 if (wanted.length === 0 || wanted[0] === 'help' || wanted[0] === '--help') {

@@ -94,6 +94,7 @@ export async function appendAnswer(
 ): Promise<HttpResponse> {
   switch (outcome.outcome) {
     case 'appended':
+      instance.alarms.count('Appends', outcome.result.entries.length, { registryId });
       return answer(201, appendBody(outcome.result));
     case 'repeated':
       return answer(200, appendBody(outcome.result));

@@ -4,6 +4,7 @@ import type { Log } from '../shared/http/http-stack.ts';
 import type { RegistryId } from '../shared/ledger/digest.ts';
 import { auditAll } from '../shared/registry/audit-all.ts';
 import type { AuditRunOutcome } from '../shared/registry/audit-run.ts';
+import { measureCertificates } from '../shared/registry/certificate-days.ts';
 import { followAudit } from '../shared/registry/follow-audit.ts';
 
 const DAY_MS = 86_400_000;
@@ -28,10 +29,14 @@ interface AuditContext {
   readonly getRemainingTimeInMillis?: () => number;
 }
 
-/** Audits a part of every registry, so that all is audited within the configured period. */
+/**
+ * Audits a part of every registry, so that all is audited within the configured period. First it says
+ * how long the certificates are still good for: that takes nothing, and needs no function of its own.
+ */
 export function createAudit(open: OpenInstance, log: Log = logLine) {
   return async (_event?: unknown, context?: AuditContext): Promise<void> => {
     const instance = await open();
+    measureCertificates(instance);
     const remainingMs = context?.getRemainingTimeInMillis?.();
     const runMs = remainingMs === undefined ? RUN_MS : remainingMs - RESERVE_MS;
     const plan = {

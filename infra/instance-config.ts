@@ -1,10 +1,11 @@
 /** One instance as its operators describe it: one JSON file each, checked before anything is built. */
-import { X509Certificate } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { auditPeriod } from '../shared/config.ts';
+import { readClusterCa } from './cluster-ca.ts';
+import { InstanceConfigError, InstanceFields } from './instance-fields.ts';
 
-/** What one file of the instances folder says. */
+/** What one file of the instances folder says; docs/instance-file.md tells each key. */
 export interface InstanceConfig {
   /** Short, lower case: the stage, the stacks and the metrics carry it. */
   readonly name: string;
@@ -22,10 +23,21 @@ export interface InstanceConfig {
   readonly denied: readonly string[];
   readonly admittedLeads: readonly string[] | 'any';
   readonly localEndpoints: boolean;
+  /** Who hears of alarms. */
+  readonly alarmEmails: readonly string[];
+  readonly alarmWebhooks: readonly string[];
   /** How long a mirror may be behind before somebody is told. */
   readonly lagAlarmMinutes: number;
   /** Within so many days everything that is stored is read again and checked. */
   readonly auditPeriodDays: number;
+  readonly objectLock: ObjectLockConfig;
+  /** How long the logs of the functions and of the gateway are kept. */
+  readonly logRetentionDays: number;
+  /** How long a weekly backup of the table is kept. */
+  readonly backupRetentionDays: number;
+  readonly limits: LimitsConfig;
+  /** Cost-allocation tags of every resource. */
+  readonly tags: Readonly<Record<string, string>>;
   /** Where all this was read, for messages. */
   readonly file: string;
 }
@@ -40,12 +52,28 @@ export interface DomainConfig {
   readonly hostedZone?: { readonly id: string; readonly name: string };
 }
 
-/** A sentence that names the key and the file: for the person who wrote the file. */
-export class InstanceConfigError extends Error {
-  override readonly name = 'InstanceConfigError';
+/** For how long nobody can delete what is put into the bucket, as S3 takes it. */
+export interface ObjectLockConfig {
+  /** Compliance mode cannot be undone by anybody, governance mode by who has that right. */
+  readonly mode: ObjectLockMode;
+  readonly duration: { readonly days: number } | { readonly years: number };
 }
 
-const KEYS = [
+export type ObjectLockMode = 'governance' | 'compliance';
+
+export interface LimitsConfig {
+  /** What the gateway lets through; beyond it callers get 429. */
+  readonly requestsPerSecond: number;
+  readonly requestsBurst: number;
+  /** Invocations kept for each of the two functions that answer; absent: what the account has. */
+  readonly apiConcurrency?: number;
+  /** Invocations at once of what brings entries to peers, and of what fetches documents. */
+  readonly deliverConcurrency: number;
+  readonly fetchConcurrency: number;
+}
+
+/** All keys that a file may have. */
+export const instanceKeys = [
   'name',
   'account',
   'region',
@@ -61,14 +89,25 @@ const KEYS = [
   'denied',
   'admittedLeads',
   'localEndpoints',
+  'alarmEmails',
+  'alarmWebhooks',
   'lagAlarmMinutes',
   'auditPeriodDays',
+  'objectLockMode',
+  'objectLockDays',
+  'objectLockYears',
+  'logRetentionDays',
+  'backupRetentionDays',
+  'requestsPerSecond',
+  'requestsBurst',
+  'apiConcurrency',
+  'deliverConcurrency',
+  'fetchConcurrency',
+  'tags',
 ] as const;
 
-type Key = (typeof KEYS)[number];
-type Fields = Readonly<Record<string, unknown>>;
-
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
+type Key = (typeof instanceKeys)[number];
+type Fields = InstanceFields<Key>;
 
 const FORMS = {
   name: [/^[a-z][a-z0-9-]{0,29}$/, 'up to 30 lower-case letters, digits and hyphens'],
@@ -77,14 +116,41 @@ const FORMS = {
   domainName: [/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'a domain name in lower case'],
   hostedZoneId: [/^Z[A-Z0-9]+$/, 'the id of a Route 53 hosted zone'],
   hostedZoneName: [/^([a-z0-9-]+\.)+[a-z]{2,}$/, 'the domain name of that hosted zone'],
-  serverCertificateArn: [/^arn:[a-z-]+:acm:/, 'the ARN of a certificate in Certificate Manager'],
-  ownershipCertificateArn: [/^arn:[a-z-]+:acm:/, 'the ARN of a certificate in Certificate Manager'],
-} as const satisfies Partial<Record<Key, readonly [RegExp, string]>>;
+  certificateArn: [/^arn:[a-z-]+:acm:/, 'the ARN of a certificate in Certificate Manager'],
+  email: [/^[^\s@,;<>]+@([a-z0-9-]+\.)+[a-z]{2,}$/i, 'e-mail addresses'],
+  webhook: [/^https:\/\/[^\s/@]+(\/\S*)?$/, 'https addresses without a user name'],
+} as const;
 
 /** A peer that failed is tried again within five minutes; a week without finality is too long. */
 const LAG_ALARM_MINUTES = { least: 5, most: 10_080, unlessGiven: 60 } as const;
 
-const CERTIFICATE_ID = [/^[0-9a-f]{64}$/, 'certificate ids of 64 lower-case hex digits'] as const;
+/** S3 itself takes no more than a hundred years. */
+const OBJECT_LOCK_DAYS = { least: 1, most: 36_500 } as const;
+/** Ten years: as long as the records of a building are commonly kept. */
+const OBJECT_LOCK_YEARS = { least: 1, most: 100, unlessGiven: 10 } as const;
+
+/** What CloudWatch takes. */
+const LOG_RETENTION_DAYS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,
+  3653,
+] as const;
+
+/** Two weekly backups at least: one must be there while the next is being made. */
+const BACKUP_RETENTION_DAYS = { least: 14, most: 36_500, unlessGiven: 98 } as const;
+
+/** At most what an account of its own has in a region, unless it was raised. */
+const REQUESTS_PER_SECOND = { least: 1, most: 10_000, unlessGiven: 500 } as const;
+const REQUESTS_BURST = { least: 1, most: 5_000, unlessGiven: 1_000 } as const;
+const API_CONCURRENCY = { least: 1, most: 1_000 } as const;
+
+/** So that the deliveries of many registries cannot use up the account and starve the API. */
+const DELIVER_CONCURRENCY = { least: 2, most: 1_000, unlessGiven: 50 } as const;
+const FETCH_CONCURRENCY = { least: 2, most: 1_000, unlessGiven: 10 } as const;
+
+/** Of the 50 tags that a resource may have, this project and CloudFormation need a few. */
+const TAGS_MAX = 40;
+const TAG_NAME = /^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/iu;
+const TAG_VALUE = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u;
 
 /**
  * Reads every `*.json` of a folder, in the order of their names.
@@ -126,165 +192,107 @@ function listJson(directory: string): string[] {
 
 /** Reads and checks one file. Throws InstanceConfigError, a sentence that names key and file. */
 export function readInstance(file: string): InstanceConfig {
-  const fields = parseFields(file);
-  const account = optional(fields, 'account', file);
-  const region = optional(fields, 'region', file);
-  const domain = readDomain(fields, file);
+  const fields: Fields = new InstanceFields(file, instanceKeys);
+  const account = fields.optionalText('account', FORMS.account);
+  const region = fields.optionalText('region', FORMS.region);
+  const domain = readDomain(fields);
+  const localEndpoints = fields.flag('localEndpoints');
   return {
     file,
-    name: required(fields, 'name', file),
+    name: fields.text('name', FORMS.name),
     ...(account === undefined ? {} : { account }),
     ...(region === undefined ? {} : { region }),
     ...(domain === undefined ? {} : { domain }),
-    clusterCaPem: readClusterCa(fields, file),
-    applications: ids(fields, 'applications', file),
-    operators: ids(fields, 'operators', file),
-    auditors: ids(fields, 'auditors', file),
-    denied: ids(fields, 'denied', file),
-    admittedLeads: fields['admittedLeads'] === 'any' ? 'any' : ids(fields, 'admittedLeads', file),
-    localEndpoints: flag(fields, 'localEndpoints', file),
-    lagAlarmMinutes: wholeNumber(fields, 'lagAlarmMinutes', LAG_ALARM_MINUTES, file),
-    auditPeriodDays: wholeNumber(fields, 'auditPeriodDays', auditPeriod, file),
+    clusterCaPem: readClusterCa(fields.raw('clusterCa'), file),
+    applications: fields.ids('applications'),
+    operators: fields.ids('operators'),
+    auditors: fields.ids('auditors'),
+    denied: fields.ids('denied'),
+    admittedLeads: readAdmittedLeads(fields),
+    localEndpoints,
+    ...readAlarmAddresses(fields, localEndpoints),
+    lagAlarmMinutes: fields.number('lagAlarmMinutes', LAG_ALARM_MINUTES),
+    auditPeriodDays: fields.number('auditPeriodDays', auditPeriod),
+    objectLock: readObjectLock(fields),
+    logRetentionDays: fields.choice('logRetentionDays', LOG_RETENTION_DAYS, 180),
+    backupRetentionDays: fields.number('backupRetentionDays', BACKUP_RETENTION_DAYS),
+    limits: readLimits(fields),
+    tags: readTags(fields),
   };
 }
 
-function parseFields(file: string): Fields {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new InstanceConfigError(`${file} is not readable as JSON: ${reason}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new InstanceConfigError(`${file} is no JSON object: write {"name": …, …}`);
-  const unknown = Object.keys(value).find((key) => !KEYS.some((known) => known === key));
-  if (unknown !== undefined)
-    throw new InstanceConfigError(
-      `${file}: "${unknown}" is no key of an instance: use only ${KEYS.join(', ')}`,
-    );
-  return { ...value };
-}
-
-function optional(fields: Fields, key: keyof typeof FORMS, file: string): string | undefined {
-  const value = fields[key];
-  if (value === undefined) return undefined;
-  const [form, expected] = FORMS[key];
-  if (typeof value !== 'string' || !form.test(value))
-    throw new InstanceConfigError(`${file}: ${key} is ${JSON.stringify(value)}: give ${expected}`);
-  return value;
-}
-
-function required(fields: Fields, key: keyof typeof FORMS, file: string): string {
-  const value = optional(fields, key, file);
-  if (value === undefined)
-    throw new InstanceConfigError(`${file}: ${key} is missing: give ${FORMS[key][1]}`);
-  return value;
-}
-
-function readDomain(fields: Fields, file: string): DomainConfig | undefined {
+function readDomain(fields: Fields): DomainConfig | undefined {
   const ofDomain = [
     'domainName',
     'serverCertificateArn',
     'ownershipCertificateArn',
     'hostedZoneId',
     'hostedZoneName',
-  ];
-  if (ofDomain.every((key) => fields[key] === undefined)) return undefined;
+  ] as const;
+  if (!ofDomain.some((key) => fields.has(key))) return undefined;
   const domain = {
-    name: required(fields, 'domainName', file),
-    serverCertificateArn: required(fields, 'serverCertificateArn', file),
-    ownershipCertificateArn: required(fields, 'ownershipCertificateArn', file),
+    name: fields.text('domainName', FORMS.domainName),
+    serverCertificateArn: fields.text('serverCertificateArn', FORMS.certificateArn),
+    ownershipCertificateArn: fields.text('ownershipCertificateArn', FORMS.certificateArn),
   };
-  if (fields['hostedZoneId'] === undefined && fields['hostedZoneName'] === undefined) return domain;
+  if (!fields.has('hostedZoneId') && !fields.has('hostedZoneName')) return domain;
   const hostedZone = {
-    id: required(fields, 'hostedZoneId', file),
-    name: required(fields, 'hostedZoneName', file),
+    id: fields.text('hostedZoneId', FORMS.hostedZoneId),
+    name: fields.text('hostedZoneName', FORMS.hostedZoneName),
   };
   return { ...domain, hostedZone };
 }
 
-function ids(fields: Fields, key: Key, file: string): string[] {
-  const [form, expected] = CERTIFICATE_ID;
-  const value = fields[key];
-  const choice = key === 'admittedLeads' ? ', or "any"' : '';
-  if (value === undefined)
-    throw new InstanceConfigError(
-      `${file}: ${key} is missing: give a list of ${expected}, [] for nobody${choice}`,
+function readAdmittedLeads(fields: Fields): string[] | 'any' {
+  if (fields.raw('admittedLeads') === 'any') return 'any';
+  return fields.ids('admittedLeads', ', or "any"');
+}
+
+function readAlarmAddresses(fields: Fields, localEndpoints: boolean) {
+  const alarmEmails = fields.texts('alarmEmails', FORMS.email);
+  const alarmWebhooks = fields.texts('alarmWebhooks', FORMS.webhook);
+  // An instance of which nobody hears is found broken by its users.
+  if (alarmEmails.length + alarmWebhooks.length === 0 && !localEndpoints)
+    throw fields.mistake(
+      'alarmEmails is missing: give a list of e-mail addresses that hear of alarms, or ' +
+        'alarmWebhooks, a list of https addresses',
     );
-  if (!Array.isArray(value))
-    throw new InstanceConfigError(`${file}: ${key} is no list: give ${expected}${choice}`);
-  return value.map((id: unknown) => {
-    if (typeof id === 'string' && form.test(id)) return id;
-    throw new InstanceConfigError(`${file}: ${key} has ${JSON.stringify(id)}: give ${expected}`);
-  });
+  return { alarmEmails, alarmWebhooks };
 }
 
-function flag(fields: Fields, key: Key, file: string): boolean {
-  const value = fields[key] ?? false;
-  if (typeof value === 'boolean') return value;
-  throw new InstanceConfigError(`${file}: ${key} is ${JSON.stringify(value)}: give true or false`);
+function readObjectLock(fields: Fields): ObjectLockConfig {
+  const mode = fields.choice('objectLockMode', ['governance', 'compliance'], 'governance');
+  const days = fields.optionalNumber('objectLockDays', OBJECT_LOCK_DAYS);
+  const years = fields.number('objectLockYears', OBJECT_LOCK_YEARS);
+  if (days === undefined) return { mode, duration: { years } };
+  if (fields.has('objectLockYears'))
+    throw fields.mistake('objectLockDays is given beside objectLockYears: give one of the two');
+  return { mode, duration: { days } };
 }
 
-interface Bounds {
-  readonly least: number;
-  readonly most: number;
-  readonly unlessGiven: number;
+function readLimits(fields: Fields): LimitsConfig {
+  const apiConcurrency = fields.optionalNumber('apiConcurrency', API_CONCURRENCY);
+  return {
+    requestsPerSecond: fields.number('requestsPerSecond', REQUESTS_PER_SECOND),
+    requestsBurst: fields.number('requestsBurst', REQUESTS_BURST),
+    ...(apiConcurrency === undefined ? {} : { apiConcurrency }),
+    deliverConcurrency: fields.number('deliverConcurrency', DELIVER_CONCURRENCY),
+    fetchConcurrency: fields.number('fetchConcurrency', FETCH_CONCURRENCY),
+  };
 }
 
-function wholeNumber(
-  fields: Fields,
-  key: Key,
-  { least, most, unlessGiven }: Bounds,
-  file: string,
-): number {
-  const value = fields[key] ?? unlessGiven;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
-    return value;
-  throw new InstanceConfigError(
-    `${file}: ${key} is ${JSON.stringify(value)}: give a whole number from ${least} to ${most}`,
-  );
-}
-
-function readClusterCa(fields: Fields, file: string): string {
-  const value = fields['clusterCa'];
-  if (typeof value !== 'string' || value === '')
-    throw new InstanceConfigError(
-      `${file}: clusterCa is missing: give the cluster CA's certificate in PEM, ` +
-        'or the path of its file from here',
-    );
-  const pem = value.includes('-----BEGIN') ? value : readPem(value, file);
-  const blocks = [...pem.matchAll(PEM_BLOCK)];
-  // This text goes into templates and logs of deployments: a key must not come along.
-  if (pem.includes('PRIVATE KEY-----'))
-    throw new InstanceConfigError(
-      `${file}: clusterCa holds a private key: give the certificate alone and keep the key apart`,
-    );
-  if (blocks.length === 0)
-    throw new InstanceConfigError(`${file}: clusterCa holds no certificate in PEM`);
-  for (const [block] of blocks) checkAuthority(block, file);
-  return `${blocks.map(([block]) => block).join('\n')}\n`;
-}
-
-function readPem(path: string, file: string): string {
-  const full = resolve(dirname(file), path);
-  try {
-    return readFileSync(full, 'utf8');
-  } catch {
-    throw new InstanceConfigError(`${file}: clusterCa names ${full}, which cannot be read`);
-  }
-}
-
-function checkAuthority(block: string, file: string): void {
-  let certificate: X509Certificate;
-  try {
-    certificate = new X509Certificate(block);
-  } catch {
-    throw new InstanceConfigError(`${file}: clusterCa holds a block that is no X.509 certificate`);
-  }
-  if (!certificate.ca)
-    throw new InstanceConfigError(
-      `${file}: clusterCa holds the certificate of ${certificate.subject.replaceAll('\n', ', ')}, ` +
-        'which is no CA: give the certificate that issued it',
-    );
+function readTags(fields: Fields): Record<string, string> {
+  const value = fields.raw('tags') ?? {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw fields.mistake('tags is no object: give {"<name>": "<value>", …}');
+  const given = Object.entries(value);
+  if (given.length > TAGS_MAX)
+    throw fields.mistake(`tags has ${given.length} members: give at most ${TAGS_MAX}`);
+  for (const [name, text] of given)
+    if (!TAG_NAME.test(name) || typeof text !== 'string' || !TAG_VALUE.test(text))
+      throw fields.mistake(
+        `tags has ${JSON.stringify({ [name]: text })}: give names of up to 128 and texts of up to ` +
+          '256 letters, digits, spaces and _ . : / = + - @, no name that begins with aws:',
+      );
+  return Object.fromEntries(given);
 }

@@ -62,7 +62,7 @@ const boundaries: readonly Boundary[] = [
   {
     folder: 'infra',
     except: ['infra/local'],
-    allowed: ['infra/', 'shared/config.ts', 'aws-cdk-lib', 'constructs', 'node:', 'zod'],
+    allowed: ['infra/', 'shared/config.ts', 'aws-cdk-lib', 'cdk-nag', 'constructs', 'node:', 'zod'],
     reason: 'infra names functions by path and takes only names from shared/config.ts',
   },
   {
@@ -169,6 +169,27 @@ test('the rules and the verbs have no clock, no randomness and no timers of thei
     .filter((path) => forbidden.test(readFileSync(path, 'utf8')));
 
   expect(found).toEqual([]);
+});
+
+test('where AWS is, and who asks, is said by its own variables alone', () => {
+  const sources = boundaries
+    // A client is told where instances are; the local runner is the emulator.
+    .filter(({ folder }) => !/^(shared\/client|infra\/local)/.test(folder))
+    .flatMap(sourcesOf)
+    .map((path) => [path, readFileSync(path, 'utf8')] as const);
+  const made = sources.flatMap(([path, text]) =>
+    [...text.matchAll(/new (?:DynamoDB|S3|SQS|EventBridge|SecretsManager)Client\(([^)]*)\)/g)].map(
+      ([, options]) => [path, options],
+    ),
+  );
+  const named = sources.filter(([, text]) =>
+    /https?:\/\/[^'"`\s]*(amazonaws|localhost|127\.0\.0\.1)|AWS_ENDPOINT|AWS_[A-Z_]*KEY/.test(text),
+  );
+
+  expect(made.length).toBeGreaterThan(7);
+  // A logger is no place.
+  expect(made.filter(([, options]) => !/^\{( logger: \w+ )?\}$/.test(options ?? ''))).toEqual([]);
+  expect(named.map(([path]) => path)).toEqual([]);
 });
 
 test('a file holds at most 400 lines, so that it holds one thing', () => {

@@ -1,6 +1,7 @@
 import { Token } from 'aws-cdk-lib';
 import { type Environment, formatIds } from '../../shared/config.ts';
-import { type InstanceConfig, InstanceConfigError } from '../instance-config.ts';
+import type { InstanceConfig } from '../instance-config.ts';
+import { InstanceConfigError } from '../instance-fields.ts';
 
 /** Names, URLs and ARNs that exist only once the instance's resources do. */
 export interface EnvironmentResources {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   Architecture,
@@ -9,9 +9,9 @@ import {
   Runtime,
 } from 'aws-cdk-lib/aws-lambda';
 import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Environment } from '../../shared/config.ts';
+import { type LogSettings, registryLog } from './registry-log.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -23,6 +23,9 @@ export interface RegistryFunctionProps {
   readonly name: string;
   readonly environment: Environment;
   readonly timeout: Duration;
+  readonly logs: LogSettings;
+  /** Invocations that are kept for it, and that it never exceeds; absent: none are. */
+  readonly reservedConcurrency?: number;
   /** 1024 unless given: memory buys processor time, and most of the work is signatures. */
   readonly memoryMegabytes?: number;
   /** False leaves the code out: for tests, and where the source itself is run. */
@@ -39,10 +42,7 @@ export function registryFunction(
   props: RegistryFunctionProps,
 ): LambdaFunction {
   const entry = `functions/${props.name}.lambda.ts`;
-  const logGroup = new LogGroup(scope, `${id}Log`, {
-    retention: RetentionDays.SIX_MONTHS,
-    removalPolicy: RemovalPolicy.RETAIN,
-  });
+  const logGroup = registryLog(scope, `${id}Log`, props.logs);
   const role = new Role(scope, `${id}Role`, {
     assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
   });
@@ -54,6 +54,9 @@ export function registryFunction(
     architecture: Architecture.ARM_64,
     timeout: props.timeout,
     memorySize: props.memoryMegabytes ?? 1024,
+    ...(props.reservedConcurrency === undefined
+      ? {}
+      : { reservedConcurrentExecutions: props.reservedConcurrency }),
     environment: { ...props.environment },
   };
   const made = props.bundle

@@ -15,8 +15,15 @@ export const runbookSections = [
   'peer-lag',
   'statements-refused',
   'dead-letters',
+  'old-pokes',
+  'stream-behind',
   'events-unpublished',
   'function-errors',
+  'function-throttles',
+  'api-errors',
+  'lost-writes',
+  'certificates',
+  'failed-backups',
 ] as const;
 
 export type RunbookSection = (typeof runbookSections)[number];
@@ -32,26 +39,31 @@ export interface RunbookAlarmProps {
   readonly metric: IMetric;
   /** Rings above it; 0 unless given. */
   readonly threshold?: number;
-  /** Of the last three periods, how many must be above it; 1 unless given. */
+  /** Rings below the threshold, and stays as it is while nothing is measured: for what runs out. */
+  readonly below?: boolean;
+  /** Of the last three periods, how many must be beyond it; 1 unless given: of the last one. */
   readonly periodsToAlarm?: number;
   readonly action: IAlarmAction;
 }
 
-/** Rings as soon as its metric is above the threshold, and again when it is back. */
+/** Rings as soon as its metric is beyond the threshold, and again when it is back. */
 export class RunbookAlarm extends Alarm {
   constructor(scope: Construct, id: string, props: RunbookAlarmProps) {
+    const { section, meaning, metric, threshold = 0, below = false, action } = props;
     const periods = props.periodsToAlarm ?? 1;
     super(scope, id, {
-      alarmDescription: `${props.meaning} What to do: infra/README.md#${props.section}`,
-      metric: props.metric,
-      threshold: props.threshold ?? 0,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      alarmDescription: `${meaning} What to do: infra/README.md#${section}`,
+      metric,
+      threshold,
+      comparisonOperator: below
+        ? ComparisonOperator.LESS_THAN_THRESHOLD
+        : ComparisonOperator.GREATER_THAN_THRESHOLD,
       evaluationPeriods: periods === 1 ? 1 : 3,
       datapointsToAlarm: periods,
-      // A metric is sent only when there is something to count.
-      treatMissingData: TreatMissingData.NOT_BREACHING,
+      // Most metrics are sent only when there is something to count.
+      treatMissingData: below ? TreatMissingData.IGNORE : TreatMissingData.NOT_BREACHING,
     });
-    this.addAlarmAction(props.action);
-    this.addOkAction(props.action);
+    this.addAlarmAction(action);
+    this.addOkAction(action);
   }
 }

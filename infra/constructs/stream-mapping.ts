@@ -6,11 +6,10 @@ import {
   type Function as LambdaFunction,
   StartingPosition,
 } from 'aws-cdk-lib/aws-lambda';
-import { SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IDependable } from 'constructs';
 import { tableKey } from '../../shared/config.ts';
-import { grantStream } from './grants.ts';
+import { grantPokes, grantStream } from './grants.ts';
 
 export interface StreamMappingProps {
   readonly table: Table;
@@ -36,6 +35,7 @@ const SHORT = { retryAttempts: 5, maxRecordAge: Duration.hours(1) };
  */
 export function wakeByStream(woken: LambdaFunction, props: StreamMappingProps): void {
   grantStream(woken, props.table);
+  grantPokes(woken, [props.failures]);
   if (props.table.tableStreamArn === undefined) return;
   const { retryAttempts, maxRecordAge } = props.patience ?? SHORT;
   const mapping = woken.addEventSourceMapping('Stream', {
@@ -46,7 +46,7 @@ export function wakeByStream(woken: LambdaFunction, props: StreamMappingProps): 
     reportBatchItemFailures: true,
     retryAttempts,
     maxRecordAge,
-    onFailure: new SqsDlq(props.failures),
+    onFailure: { bind: () => ({ destination: props.failures.queueArn }) },
     filters: props.prefixes.map((prefix) =>
       FilterCriteria.filter({
         ...(props.insertsOnly === true ? { eventName: FilterRule.isEqual('INSERT') } : {}),

@@ -94,9 +94,12 @@ const IGNORED_TYPES = new Set([
   'AWS::ApiGatewayV2::Stage',
   'AWS::CDK::Metadata',
   'AWS::CloudWatch::Alarm',
+  'AWS::CloudWatch::Dashboard',
   'AWS::Lambda::Permission',
   'AWS::Logs::LogGroup',
+  'AWS::SNS::Subscription',
   'AWS::SNS::Topic',
+  'AWS::SNS::TopicPolicy',
 ]);
 
 /**
@@ -119,6 +122,7 @@ const IGNORED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
     'Handler',
     'LoggingConfig',
     'MemorySize',
+    'ReservedConcurrentExecutions',
     'Runtime',
   ],
   // The runner begins a stream where its own memory of it ends.
@@ -131,9 +135,12 @@ const IGNORED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
     'PublicAccessBlockConfiguration',
     'VersioningConfiguration',
   ],
-  'AWS::SQS::Queue': ['KmsDataKeyReusePeriodSeconds', 'KmsMasterKeyId'],
   'AWS::SecretsManager::Secret': ['Description', 'KmsKeyId'],
+  'AWS::SQS::Queue': ['KmsDataKeyReusePeriodSeconds', 'KmsMasterKeyId'],
 };
+
+/** Of every type: the bill is split by them. */
+const TAGS = 'Tags';
 
 const SECONDS: Readonly<Record<string, number>> = { minute: 60, hour: 3600, day: 86_400 };
 
@@ -157,7 +164,7 @@ export function planInstance(stacks: readonly StackTemplate[], place: Place): In
   const all = <Plan>(
     type: string,
     plan: (properties: ResourceProperties, resource: Resource) => Plan,
-  ): Plan[] => readAll(reader, type, IGNORED_PROPERTIES[type] ?? [], plan);
+  ): Plan[] => readAll(reader, type, [...(IGNORED_PROPERTIES[type] ?? []), TAGS], plan);
   checkTypes(reader.resources);
   const mappings = all('AWS::Lambda::EventSourceMapping', planMapping);
   const integrations = all('AWS::ApiGatewayV2::Integration', planIntegration);

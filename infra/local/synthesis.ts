@@ -43,7 +43,7 @@ export async function synthesise(
       CDK_CONTEXT_JSON: JSON.stringify({
         ...context,
         instances: settings,
-        customDomain: false,
+        emulator: true,
         bundle: false,
       }),
     },

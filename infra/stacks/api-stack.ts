@@ -1,4 +1,4 @@
-import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import {
   DomainName,
@@ -13,10 +13,10 @@ import {
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
 import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import type { Construct } from 'constructs';
+import { acknowledge } from '../constructs/acknowledge.ts';
 import {
   grantKey,
   grantListReads,
@@ -27,17 +27,21 @@ import {
   grantTableWrites,
 } from '../constructs/grants.ts';
 import { API_TIMEOUT, registryFunction } from '../constructs/registry-function.ts';
+import { type LogSettings, registryLog } from '../constructs/registry-log.ts';
 import { truststore } from '../constructs/truststore.ts';
 import type { DomainConfig, InstanceConfig } from '../instance-config.ts';
+import type { KeysStack } from './keys-stack.ts';
 import type { ReplicationStack } from './replication-stack.ts';
 import type { StorageStack } from './storage-stack.ts';
 
 export interface ApiStackProps extends StackProps {
   readonly instance: InstanceConfig;
+  readonly keys: KeysStack;
   readonly storage: StorageStack;
   readonly replication: ReplicationStack;
   /** Absent: no custom domain, and so no way in but an emulator's. */
   readonly domain?: DomainConfig;
+  readonly logs: LogSettings;
   readonly bundle: boolean;
 }
 
@@ -60,6 +64,7 @@ const ACCESS_LOG_FORMAT = AccessLogFormat.custom(
 /** The way in: an HTTP API that speaks mutual TLS only, for applications, people and peers. */
 export class ApiStack extends Stack {
   readonly functions: readonly LambdaFunction[];
+  readonly httpApi: HttpApi;
 
   constructor(scope: Construct, id: string, props: ApiStackProps) {
     super(scope, id, props);
@@ -69,7 +74,7 @@ export class ApiStack extends Stack {
     grantListReads(api, props.storage.table);
     grantRedaction(api, props.storage.table);
 
-    const httpApi = new HttpApi(this, 'HttpApi', {
+    this.httpApi = new HttpApi(this, 'HttpApi', {
       apiName: `registry-${props.instance.name}`,
       // Through it anybody could come without a certificate.
       disableExecuteApiEndpoint: true,
@@ -78,44 +83,49 @@ export class ApiStack extends Stack {
       defaultAuthorizer: new HttpNoneAuthorizer(),
       defaultIntegration: integration('ApiIntegration', api),
     });
-    httpApi.addRoutes({
+    this.httpApi.addRoutes({
       path: '/v1/peer/{proxy+}',
       methods: [HttpMethod.ANY],
       integration: integration('PeerApiIntegration', peerApi),
     });
-    const domainName = props.domain === undefined ? undefined : this.customDomain(props);
-    this.stage(httpApi, domainName);
+    acknowledge(
+      this.httpApi,
+      'AwsSolutions-APIG4',
+      'Mutual TLS proves who calls; what the caller may do the functions decide, by certificate id.',
+    );
+    this.stage(props, props.domain === undefined ? undefined : this.customDomain(props));
   }
 
   private apiFunction(id: string, name: string, props: ApiStackProps): LambdaFunction {
-    const { storage, replication, bundle } = props;
+    const { instance, keys, storage, replication, logs, bundle } = props;
+    const { apiConcurrency } = instance.limits;
     const made = registryFunction(this, id, {
       name,
       environment: replication.functionEnvironment,
       timeout: API_TIMEOUT,
+      ...(apiConcurrency === undefined ? {} : { reservedConcurrency: apiConcurrency }),
+      logs,
       bundle,
     });
     grantTableReads(made, storage.table);
     grantTableWrites(made, storage.table);
     grantObjects(made, storage.bucket);
-    grantKey(made, storage.keySecretArn);
+    grantKey(made, keys);
     grantPokes(made, [replication.delivery.queue, replication.fetch.queue]);
     return made;
   }
 
-  private stage(httpApi: HttpApi, domainName: DomainName | undefined): void {
-    const logGroup = new LogGroup(this, 'AccessLog', {
-      retention: RetentionDays.SIX_MONTHS,
-      removalPolicy: RemovalPolicy.RETAIN,
-    });
+  private stage({ instance, logs }: ApiStackProps, domainName: DomainName | undefined): void {
+    const { requestsPerSecond, requestsBurst } = instance.limits;
     new HttpStage(this, 'Stage', {
-      httpApi,
+      httpApi: this.httpApi,
       stageName: '$default',
       autoDeploy: true,
       accessLogSettings: {
-        destination: new LogGroupLogDestination(logGroup),
+        destination: new LogGroupLogDestination(registryLog(this, 'AccessLog', logs)),
         format: ACCESS_LOG_FORMAT,
       },
+      throttle: { rateLimit: requestsPerSecond, burstLimit: requestsBurst },
       ...(domainName === undefined ? {} : { domainMapping: { domainName } }),
     });
   }

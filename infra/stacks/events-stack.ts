@@ -1,22 +1,26 @@
 import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
-import { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { publishPrefixes } from '../../shared/config.ts';
 import { eventBusNameOf } from '../constructs/environment.ts';
 import { grantEventReads, grantEvents } from '../constructs/grants.ts';
-import { DEAD_LETTER_RETENTION } from '../constructs/poke-queue.ts';
+import { failureQueue } from '../constructs/poke-queue.ts';
 import { registryFunction } from '../constructs/registry-function.ts';
+import type { LogSettings } from '../constructs/registry-log.ts';
 import { wakeByStream } from '../constructs/stream-mapping.ts';
 import type { InstanceConfig } from '../instance-config.ts';
+import type { KeysStack } from './keys-stack.ts';
 import type { ReplicationStack } from './replication-stack.ts';
 import type { StorageStack } from './storage-stack.ts';
 
 export interface EventsStackProps extends StackProps {
   readonly instance: InstanceConfig;
+  readonly keys: KeysStack;
   readonly storage: StorageStack;
   readonly replication: ReplicationStack;
+  readonly logs: LogSettings;
   readonly bundle: boolean;
 }
 
@@ -32,10 +36,7 @@ export class EventsStack extends Stack {
   constructor(scope: Construct, id: string, props: EventsStackProps) {
     super(scope, id, props);
     this.bus = new EventBus(this, 'Bus', { eventBusName: eventBusNameOf(props.instance) });
-    this.failures = new Queue(this, 'PublishFailures', {
-      enforceSSL: true,
-      retentionPeriod: DEAD_LETTER_RETENTION,
-    });
+    this.failures = failureQueue(this, 'PublishFailures', props.keys.workKey);
     this.publish = this.publishFunction(props);
     new CfnOutput(this, 'EventBus', {
       value: this.bus.eventBusName,
@@ -43,11 +44,13 @@ export class EventsStack extends Stack {
     });
   }
 
-  private publishFunction({ storage, replication, bundle }: EventsStackProps): LambdaFunction {
+  private publishFunction(props: EventsStackProps): LambdaFunction {
+    const { storage, replication, logs, bundle } = props;
     const publish = registryFunction(this, 'Publish', {
       name: 'publish',
       environment: replication.functionEnvironment,
       timeout: Duration.seconds(60),
+      logs,
       bundle,
     });
     grantEventReads(publish, storage.table);

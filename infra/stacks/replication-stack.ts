@@ -2,7 +2,7 @@ import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
-import { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { type Environment, fanOutPrefixes } from '../../shared/config.ts';
 import { environmentOf } from '../constructs/environment.ts';
@@ -14,15 +14,19 @@ import {
   grantTableReads,
   grantTableWrites,
 } from '../constructs/grants.ts';
-import { DEAD_LETTER_RETENTION, PokeQueue } from '../constructs/poke-queue.ts';
+import { failureQueue, PokeQueue } from '../constructs/poke-queue.ts';
 import { registryFunction } from '../constructs/registry-function.ts';
+import type { LogSettings } from '../constructs/registry-log.ts';
 import { policiesOf, wakeByStream } from '../constructs/stream-mapping.ts';
 import type { InstanceConfig } from '../instance-config.ts';
+import type { KeysStack } from './keys-stack.ts';
 import type { StorageStack } from './storage-stack.ts';
 
 export interface ReplicationStackProps extends StackProps {
   readonly instance: InstanceConfig;
+  readonly keys: KeysStack;
   readonly storage: StorageStack;
+  readonly logs: LogSettings;
   readonly bundle: boolean;
 }
 
@@ -44,108 +48,116 @@ const DELIVERY_VISIBILITY = Duration.seconds(70);
  */
 const FETCH_VISIBILITY = Duration.minutes(16);
 
-/** So that the deliveries of many registries cannot use up the account and starve the API. */
-const DELIVER_CONCURRENCY = 50;
-const FETCH_CONCURRENCY = 10;
-
 /** What brings entries, statements and documents from one instance to the others. */
 export class ReplicationStack extends Stack {
   readonly functionEnvironment: Environment;
   readonly delivery: PokeQueue;
   readonly fetch: PokeQueue;
   readonly deadLetters: readonly Queue[];
+  readonly fanOut: LambdaFunction;
+  readonly sweep: LambdaFunction;
   readonly functions: readonly LambdaFunction[];
 
   constructor(scope: Construct, id: string, props: ReplicationStackProps) {
     super(scope, id, props);
-    const { storage } = props;
-    this.delivery = new PokeQueue(this, 'Delivery', { visibilityTimeout: DELIVERY_VISIBILITY });
-    this.fetch = new PokeQueue(this, 'Fetch', { visibilityTimeout: FETCH_VISIBILITY });
-    const fanOutFailures = new Queue(this, 'FanOutFailures', {
-      enforceSSL: true,
-      retentionPeriod: DEAD_LETTER_RETENTION,
+    const { storage, keys } = props;
+    this.delivery = new PokeQueue(this, 'Delivery', {
+      key: keys.workKey,
+      visibilityTimeout: DELIVERY_VISIBILITY,
     });
+    this.fetch = new PokeQueue(this, 'Fetch', {
+      key: keys.workKey,
+      visibilityTimeout: FETCH_VISIBILITY,
+    });
+    const fanOutFailures = failureQueue(this, 'FanOutFailures', keys.workKey);
     this.deadLetters = [this.delivery.deadLetters, this.fetch.deadLetters, fanOutFailures];
     this.functionEnvironment = environmentOf(props.instance, {
       tableName: storage.table.tableName,
       bucketName: storage.bucket.bucketName,
-      keySecretArn: storage.keySecretArn,
+      keySecretArn: keys.keySecretArn,
       deliveryQueueUrl: this.delivery.queue.queueUrl,
       fetchQueueUrl: this.fetch.queue.queueUrl,
     });
-    this.functions = [
-      this.fanOut(props, fanOutFailures),
-      this.deliver(props),
-      this.fetchDocuments(props),
-      this.sweep(props),
-      this.audit(props),
-    ];
+    this.fanOut = this.fanOutFunction(props, fanOutFailures);
+    const deliver = this.deliverFunction(props);
+    const fetchDocuments = this.fetchDocumentsFunction(props);
+    this.sweep = this.sweepFunction(props);
+    const audit = this.auditFunction(props);
+    this.functions = [this.fanOut, deliver, fetchDocuments, this.sweep, audit];
   }
 
-  private fanOut({ bundle, storage }: ReplicationStackProps, failures: Queue): LambdaFunction {
+  private fanOutFunction(props: ReplicationStackProps, failures: Queue): LambdaFunction {
+    const { storage, keys, logs, bundle } = props;
     const fanOut = registryFunction(this, 'FanOut', {
       name: 'fan-out',
       environment: this.functionEnvironment,
       timeout: Duration.seconds(60),
+      logs,
       bundle,
     });
     grantTableReads(fanOut, storage.table);
-    grantKey(fanOut, storage.keySecretArn);
+    grantKey(fanOut, keys);
     grantPokes(fanOut, [this.delivery.queue, this.fetch.queue]);
     // What is given up here the sweep brings: the stream only makes it quick.
     wakeByStream(fanOut, { table: storage.table, prefixes: fanOutPrefixes, failures });
     return fanOut;
   }
 
-  private deliver({ bundle, storage }: ReplicationStackProps): LambdaFunction {
+  private deliverFunction(props: ReplicationStackProps): LambdaFunction {
+    const { storage, keys, logs, bundle } = props;
     const deliver = registryFunction(this, 'Deliver', {
       name: 'deliver',
       environment: this.functionEnvironment,
       timeout: DELIVER_TIMEOUT,
+      logs,
       bundle,
     });
     grantTableReads(deliver, storage.table);
     grantTableWrites(deliver, storage.table);
     grantObjects(deliver, storage.bucket);
-    grantKey(deliver, storage.keySecretArn);
+    grantKey(deliver, keys);
     grantPokes(deliver, [this.delivery.queue, this.fetch.queue]);
     wake(deliver, this.delivery.queue, {
       batchSize: 10,
-      maxConcurrency: DELIVER_CONCURRENCY,
+      maxConcurrency: props.instance.limits.deliverConcurrency,
     });
     return deliver;
   }
 
-  private fetchDocuments({ bundle, storage }: ReplicationStackProps): LambdaFunction {
+  private fetchDocumentsFunction(props: ReplicationStackProps): LambdaFunction {
+    const { storage, keys, logs, bundle } = props;
     const fetchDocuments = registryFunction(this, 'FetchDocuments', {
       name: 'fetch-documents',
       environment: this.functionEnvironment,
       timeout: FETCH_TIMEOUT,
+      logs,
       bundle,
     });
     grantTableReads(fetchDocuments, storage.table);
     grantTableWrites(fetchDocuments, storage.table);
     grantObjects(fetchDocuments, storage.bucket);
-    grantKey(fetchDocuments, storage.keySecretArn);
+    grantKey(fetchDocuments, keys);
     grantPokes(fetchDocuments, [this.delivery.queue, this.fetch.queue]);
     wake(fetchDocuments, this.fetch.queue, {
       batchSize: 1,
-      maxConcurrency: FETCH_CONCURRENCY,
+      maxConcurrency: props.instance.limits.fetchConcurrency,
     });
     return fetchDocuments;
   }
 
-  private sweep({ bundle, storage }: ReplicationStackProps): LambdaFunction {
+  private sweepFunction(props: ReplicationStackProps): LambdaFunction {
+    const { storage, keys, logs, bundle } = props;
     const sweep = registryFunction(this, 'Sweep', {
       name: 'sweep',
       environment: this.functionEnvironment,
       timeout: Duration.seconds(60),
+      logs,
       bundle,
     });
     grantTableReads(sweep, storage.table);
     // It closes what was resolved where nobody else looked again.
     grantTableWrites(sweep, storage.table);
-    grantKey(sweep, storage.keySecretArn);
+    grantKey(sweep, keys);
     grantPokes(sweep, [this.delivery.queue, this.fetch.queue]);
     new Rule(this, 'EveryMinute', {
       schedule: Schedule.rate(Duration.minutes(1)),
@@ -155,17 +167,19 @@ export class ReplicationStack extends Stack {
     return sweep;
   }
 
-  private audit({ bundle, storage }: ReplicationStackProps): LambdaFunction {
+  private auditFunction(props: ReplicationStackProps): LambdaFunction {
+    const { storage, keys, logs, bundle } = props;
     const audit = registryFunction(this, 'Audit', {
       name: 'audit',
       environment: this.functionEnvironment,
       timeout: AUDIT_TIMEOUT,
+      logs,
       bundle,
     });
     grantTableReads(audit, storage.table);
     grantTableWrites(audit, storage.table);
     grantObjects(audit, storage.bucket);
-    grantKey(audit, storage.keySecretArn);
+    grantKey(audit, keys);
     grantPokes(audit, [this.delivery.queue, this.fetch.queue]);
     new Rule(this, 'EveryQuarterHour', {
       schedule: Schedule.rate(Duration.minutes(15)),

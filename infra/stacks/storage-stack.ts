@@ -5,70 +5,110 @@ import {
   ProjectionType,
   StreamViewType,
   Table,
+  TableEncryption,
 } from 'aws-cdk-lib/aws-dynamodb';
 import { AnyPrincipal, Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
   BlockPublicAccess,
   Bucket,
   BucketEncryption,
-  ObjectLockRetention,
+  type CfnBucket,
   ObjectOwnership,
 } from 'aws-cdk-lib/aws-s3';
-import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { listsIndex, tableKey } from '../../shared/config.ts';
+import { acknowledge } from '../constructs/acknowledge.ts';
+import { TableBackup } from '../constructs/table-backup.ts';
+import type { InstanceConfig, ObjectLockConfig } from '../instance-config.ts';
+import type { KeysStack } from './keys-stack.ts';
 
 export interface StorageStackProps extends StackProps {
-  readonly instanceName: string;
+  readonly instance: InstanceConfig;
+  readonly keys: KeysStack;
+  /** False leaves out the backups, which emulators do not have. */
+  readonly backups: boolean;
+  /** True wherever it matters whether the stack goes away by mistake. */
+  readonly terminationProtection: boolean;
 }
-
-/** Ten years: as long as the records of a building are commonly kept. */
-const OBJECT_RETENTION = Duration.days(3650);
 
 /** All state of an instance, and no behaviour. Removing the stack leaves everything where it is. */
 export class StorageStack extends Stack {
   readonly table: Table;
   readonly bucket: Bucket;
-  readonly keySecretArn: string;
+  /** Absent where there are no backups. */
+  readonly vaultName?: string;
 
   constructor(scope: Construct, id: string, props: StorageStackProps) {
-    super(scope, id, { ...props, terminationProtection: true });
-    this.table = new Table(this, 'Ledger', {
+    super(scope, id, props);
+    const { instance, keys } = props;
+    this.table = this.ledger(keys);
+    this.bucket = this.objects(keys, instance.objectLock);
+    if (!props.backups) return;
+    const backup = new TableBackup(this, 'Backup', {
+      table: this.table,
+      key: keys.stateKey,
+      retention: Duration.days(instance.backupRetentionDays),
+      lockMode: instance.objectLock.mode,
+    });
+    this.vaultName = backup.vaultName;
+  }
+
+  private ledger({ stateKey }: KeysStack): Table {
+    const table = new Table(this, 'Ledger', {
       partitionKey: { name: tableKey.partition, type: AttributeType.STRING },
       sortKey: { name: tableKey.sort, type: AttributeType.STRING },
       billingMode: BillingMode.PAY_PER_REQUEST,
+      encryption: TableEncryption.CUSTOMER_MANAGED,
+      encryptionKey: stateKey,
       stream: StreamViewType.NEW_IMAGE,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: true,
       removalPolicy: RemovalPolicy.RETAIN,
     });
     // Everything that the items hold: what an index projects cannot be changed later.
-    this.table.addGlobalSecondaryIndex({
+    table.addGlobalSecondaryIndex({
       indexName: listsIndex.name,
       partitionKey: { name: listsIndex.partition, type: AttributeType.STRING },
       sortKey: { name: listsIndex.sort, type: AttributeType.STRING },
       projectionType: ProjectionType.ALL,
     });
-    this.bucket = new Bucket(this, 'Objects', {
+    return table;
+  }
+
+  private objects({ stateKey }: KeysStack, objectLock: ObjectLockConfig): Bucket {
+    const bucket = new Bucket(this, 'Objects', {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
-      encryption: BucketEncryption.S3_MANAGED,
+      encryption: BucketEncryption.KMS,
+      encryptionKey: stateKey,
+      // Without it S3 asks the key for each object, which costs more than storing a small one.
+      bucketKeyEnabled: true,
       enforceSSL: true,
       versioned: true,
       objectLockEnabled: true,
-      // Compliance mode cannot be undone by anybody: whoever wants that chooses it knowingly.
-      objectLockDefaultRetention: ObjectLockRetention.governance(OBJECT_RETENTION),
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    this.bucket.addToResourcePolicy(denyDeletion(this.bucket));
-    this.bucket.addToResourcePolicy(denyReplacement(this.bucket));
-    // Without a value: the operator puts the key there, and no template ever holds it.
-    const secret = new CfnSecret(this, 'Key', {
-      description: `Private key and certificate of the registry instance ${props.instanceName}`,
-    });
-    secret.applyRemovalPolicy(RemovalPolicy.RETAIN);
-    this.keySecretArn = secret.ref;
+    lockObjects(bucket, objectLock);
+    bucket.addToResourcePolicy(denyDeletion(bucket));
+    bucket.addToResourcePolicy(denyReplacement(bucket));
+    acknowledge(
+      bucket,
+      'AwsSolutions-S1',
+      'Such a log would hold presigned URLs with their signatures, which belong in no log. ' +
+        'Data events of CloudTrail tell who did what, without them.',
+    );
+    return bucket;
   }
+}
+
+/** As CloudFormation takes it: the construct knows days only, and a year is not always 365 of them. */
+function lockObjects(bucket: Bucket, { mode, duration }: ObjectLockConfig): void {
+  const resource = bucket.node.defaultChild as CfnBucket;
+  // Compliance mode cannot be undone by anybody: whoever wants that chooses it knowingly.
+  resource.objectLockConfiguration = {
+    objectLockEnabled: 'Enabled',
+    rule: { defaultRetention: { mode: mode.toUpperCase(), ...duration } },
+  };
 }
 
 /** Object lock keeps the versions but lets anybody hide them under a delete marker. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { type Certificate, type RefusedCertificate, verifyCertificate } from './certificate.ts';
 
 /**
@@ -14,4 +15,14 @@ export function verifyIssuer(
   const first = verifyCertificate(certificate, caPems, new Date(notBefore));
   if (first.outcome === 'trusted') return first;
   return verifyCertificate(certificate, caPems, new Date(notAfter));
+}
+
+const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/** When the first of the cluster's CAs expires, ISO 8601. Throws where there is none to be read. */
+export function firstExpiryOf(caPem: string): string {
+  const pems = caPem.match(PEM_BLOCK);
+  if (pems === null) throw new Error("the cluster's CA is no certificate in PEM");
+  const ends = pems.map((pem) => new X509Certificate(pem).validToDate.getTime());
+  return new Date(Math.min(...ends)).toISOString();
 }

@@ -13,6 +13,7 @@ import type { StateChange, StateItem, StateKey } from '../ledger/state.ts';
 import type { AuditProgressItem } from './audit-progress.ts';
 import type { KeptStatement, OpenedConflict, Origin, Settlement } from './conflict-record.ts';
 import type { ItemPlace, ListName, ListPosition } from './lists.ts';
+import type { Counter, Measure, Signal } from './metrics.ts';
 
 /** The head of one registry as this instance holds it: one item, rewritten by every commit. */
 export interface Head extends ChainHead {
@@ -376,25 +377,14 @@ export interface Random {
   hex(bytes: number): string;
 }
 
-export type Signal =
-  | 'ConflictsOpened'
-  | 'OpenConflicts'
-  | 'StatementsRefused'
-  | 'ClockSkew'
-  | 'PeerUnreachable'
-  | 'DocumentUnavailable'
-  | 'AuditFindings'
-  | 'EventsHopeless';
-
-/** How far a peer is behind: entries, and seconds since the oldest of them was appended. */
-export type Measure = 'PeerLagEntries' | 'PeerLagSeconds';
-
 export type Facts = Readonly<Record<string, string | number>>;
 
 /** Metrics and loud log lines. Never throws, never waits. */
 export interface Alarms {
   /** Counts one, and says it loudly. */
   raise(signal: Signal, facts: Facts): void;
-  /** A value of now, the greatest of which counts. */
+  /** A value of now. Of lags the greatest counts, of days the least. */
   measure(measure: Measure, value: number, facts: Facts): void;
+  /** Adds so many to what is counted. */
+  count(counter: Counter, number: number, facts: Facts): void;
 }

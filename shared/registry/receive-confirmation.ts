@@ -150,7 +150,7 @@ async function dispute(
 }
 
 async function keep(
-  { store, clock }: ConflictPorts,
+  { store, clock, alarms }: ConflictPorts,
   registryId: RegistryId,
   { confirmation, checkpoint }: CheckpointedConfirmation,
 ): Promise<ReceivedConfirmation> {
@@ -166,7 +166,11 @@ async function keep(
     receivedAt: new Date(clock.now()).toISOString(),
   };
   const outcome = await store.putConfirmation(registryId, kept, 'received');
-  if (outcome !== 'contradicts') return outcome === 'stored' ? 'new' : 'held';
+  if (outcome === 'stored') {
+    alarms.count('Confirmations', 1, { registryId, peer: signer });
+    return 'new';
+  }
+  if (outcome !== 'contradicts') return 'held';
   return refuse(
     'CHECKPOINT_DIFFERS',
     `${signer} has confirmed another digest for entry ${sequence} before`,

@@ -39,6 +39,8 @@ describe('alarms as embedded metrics', () => {
   test.each([
     ['PeerLagEntries', 'Count', 17],
     ['PeerLagSeconds', 'Seconds', 0],
+    ['InstanceCertificateDays', 'Count', -1],
+    ['ClusterCaDays', 'Count', 60],
   ] as const)('a measured value is one line: %s in %s', (measure, unit, value) => {
     const { lines, write } = written();
     const alarms = new EmfAlarms({ instanceName: 'client', clock, write });
@@ -59,6 +61,17 @@ describe('alarms as embedded metrics', () => {
         Metrics: [{ Name: measure, Unit: unit }],
       },
     ]);
+  });
+
+  test.each(['Appends', 'Confirmations'] as const)('%s are added up', (counter) => {
+    const { lines, write } = written();
+    const alarms = new EmfAlarms({ instanceName: 'client', clock, write });
+
+    alarms.count(counter, 3, { registryId: 'abc' });
+
+    const line = JSON.parse(lines[0] ?? '');
+    expect(line).toMatchObject({ Instance: 'client', [counter]: 3 });
+    expect(line['_aws'].CloudWatchMetrics[0].Metrics).toEqual([{ Name: counter, Unit: 'Count' }]);
   });
 
   test('no fact can pass for the metric or the dimension', () => {
@@ -87,7 +100,10 @@ describe('alarms as embedded metrics', () => {
     alarms.raise('OpenConflicts', {});
     alarms.measure('PeerLagSeconds', 3, { registries: 1 });
 
+    alarms.count('Appends', 2, {});
+
     expect(alarms.signals).toEqual(['ClockSkew', 'OpenConflicts']);
+    expect(alarms.counted).toEqual([{ counter: 'Appends', number: 2, facts: {} }]);
     expect(alarms.measured).toEqual([
       { measure: 'PeerLagSeconds', value: 3, facts: { registries: 1 } },
     ]);

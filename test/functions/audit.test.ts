@@ -190,3 +190,15 @@ describe('the period of the audit', () => {
     );
   });
 });
+
+test('the audit says first how many days the certificates have left', async () => {
+  const { client } = await auditedCluster(0);
+
+  await auditOf(client).handler();
+
+  const measured = client.alarms.measured.map(({ measure }) => measure);
+  expect(measured.filter((measure) => !measure.startsWith('PeerLag'))).toEqual([
+    'InstanceCertificateDays',
+    'ClusterCaDays',
+  ]);
+});

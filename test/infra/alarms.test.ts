@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runbookSections } from '../../infra/constructs/runbook-alarm.ts';
 import { synthesise } from './synthesis.ts';
@@ -14,14 +15,18 @@ interface Alarm {
   readonly Threshold: number;
   readonly Dimensions: readonly { readonly Name: string; readonly Value: unknown }[];
   readonly AlarmActions: readonly unknown[];
+  readonly OKActions: readonly unknown[];
+  readonly ComparisonOperator: string;
+  readonly TreatMissingData: string;
 }
 
 let directory: string;
+let template: Template;
 let alarms: Alarm[];
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'alarms-'));
-  const template = synthesise(directory)('client').alarms;
+  template = synthesise(directory)('client').alarms;
   alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(
     ({ Properties }) => Properties,
   );
@@ -63,10 +68,12 @@ test('every section says what it means, what it does, what to look at and what t
 test('the metrics of the instance itself carry its name', () => {
   const own = alarms.filter(({ Namespace }) => Namespace === 'Registry');
 
-  expect(own.map(({ MetricName }) => MetricName).sort()).toEqual([
+  expect([...new Set(own.map(({ MetricName }) => MetricName))].sort()).toEqual([
     'AuditFindings',
+    'ClusterCaDays',
     'ConflictsOpened',
     'EventsHopeless',
+    'InstanceCertificateDays',
     'OpenConflicts',
     'PeerLagSeconds',
     'StatementsRefused',
@@ -78,7 +85,12 @@ test('the metrics of the instance itself carry its name', () => {
 test('every queue of dead letters and every function has an alarm that reaches somebody', () => {
   expect(alarms.filter((alarm) => sectionOf(alarm) === 'dead-letters')).toHaveLength(3);
   expect(alarms.filter((alarm) => sectionOf(alarm) === 'function-errors')).toHaveLength(8);
-  for (const { AlarmActions } of alarms) expect(AlarmActions).toHaveLength(1);
+  expect(alarms.filter((alarm) => sectionOf(alarm) === 'function-throttles')).toHaveLength(8);
+  expect(alarms.filter((alarm) => sectionOf(alarm) === 'old-pokes')).toHaveLength(2);
+  for (const { AlarmActions, OKActions } of alarms) {
+    expect(AlarmActions).toHaveLength(1);
+    expect(OKActions).toEqual(AlarmActions);
+  }
 });
 
 test('what the audit finds rings for as long as two of its runs', () => {
@@ -105,4 +117,87 @@ test('events that are given up, hopeless, or a quarter of an hour late, ring', (
     ['EventsHopeless', 0],
     ['IteratorAge', 900_000],
   ]);
+});
+
+test('alarms reach the e-mail addresses and the webhooks of the file', () => {
+  const found = Object.values(template.findResources('AWS::SNS::Subscription'));
+
+  expect(found.map(({ Properties: { Protocol, Endpoint } }) => [Protocol, Endpoint])).toEqual([
+    ['email', 'registry-operator@client.example'],
+    ['https', 'https://alarms.client.example/registry'],
+  ]);
+});
+
+test('each certificate rings 60, 30 and 7 days before it expires, and goes on when it has', () => {
+  const certificates = alarms.filter((alarm) => sectionOf(alarm) === 'certificates');
+
+  expect(
+    certificates.map(({ MetricName, Threshold }) => `${MetricName} ${Threshold}`).sort(),
+  ).toEqual(
+    ['ClusterCaDays', 'DaysToExpiry', 'InstanceCertificateDays'].flatMap((metric) =>
+      [30, 60, 7].map((days) => `${metric} ${days}`),
+    ),
+  );
+  for (const alarm of certificates)
+    expect(alarm).toMatchObject({
+      ComparisonOperator: 'LessThanThreshold',
+      Statistic: 'Minimum',
+      // Certificate Manager is silent about what has expired.
+      TreatMissingData: 'ignore',
+    });
+  expect(certificates.find(({ MetricName }) => MetricName === 'DaysToExpiry')).toMatchObject({
+    Namespace: 'AWS/CertificateManager',
+    Dimensions: [{ Name: 'CertificateArn', Value: expect.stringMatching(/000000000001$/) }],
+  });
+});
+
+test('a backup that failed, or was never begun, rings', () => {
+  template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+    AlarmDescription: Match.stringLikeRegexp('#failed-backups$'),
+    Metrics: Match.arrayWith(
+      ['Failed', 'Expired', 'Aborted'].map((outcome) =>
+        Match.objectLike({
+          MetricStat: Match.objectLike({
+            Metric: {
+              Namespace: 'AWS/Backup',
+              MetricName: `NumberOfBackupJobs${outcome}`,
+              Dimensions: [{ Name: 'BackupVaultName', Value: Match.anyValue() }],
+            },
+          }),
+        }),
+      ),
+    ),
+  });
+});
+
+test('5xx answers, late streams and lost writes ring beyond what is normal', () => {
+  const rings = (section: string) =>
+    alarms
+      .filter((alarm) => sectionOf(alarm) === section)
+      .map(({ Namespace, MetricName, Threshold }) => [Namespace, MetricName, Threshold]);
+
+  expect(rings('api-errors')).toEqual([['AWS/ApiGateway', '5xx', 10]]);
+  expect(rings('stream-behind')).toEqual([['AWS/Lambda', 'IteratorAge', 900_000]]);
+  expect(rings('old-pokes').map(([, , seconds]) => seconds)).toEqual([900, 3600]);
+  expect(rings('lost-writes')).toEqual([
+    ['AWS/DynamoDB', 'ConditionalCheckFailedRequests', 600],
+    ['AWS/DynamoDB', 'TransactionConflict', 600],
+  ]);
+});
+
+test('one page shows conflicts, confirmations, lag of each peer, appends, latency and costs', () => {
+  const [page] = Object.values(template.findResources('AWS::CloudWatch::Dashboard'));
+  const body = JSON.stringify(page);
+
+  for (const shown of [
+    'OpenConflicts',
+    'Confirmations',
+    'facts.peer',
+    'Appends',
+    'p99',
+    'ConsumedWriteCapacityUnits',
+    'IncomingBytes',
+    'BucketSizeBytes',
+  ])
+    expect(body).toContain(shown);
 });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readInstance, readInstances } from '../../infra/instance-config.ts';
 import { testApplication, testAuthority } from '../certificate-authority.ts';
 import { exampleAuthorityPem } from './example-authority.ts';
+import { instanceFields } from './instance-file.ts';
 
 let directory: string;
 
@@ -25,16 +26,7 @@ const domain = {
 };
 
 function fields(changes: Record<string, unknown> = {}) {
-  return {
-    name: 'client',
-    clusterCa: exampleAuthorityPem,
-    applications: [ID],
-    operators: [],
-    auditors: [],
-    denied: [],
-    admittedLeads: 'any',
-    ...changes,
-  };
+  return instanceFields({ applications: [ID], ...changes });
 }
 
 function write(content: unknown, name = 'client.json'): string {
@@ -65,9 +57,62 @@ test('a complete file is read as it says', () => {
     denied: [],
     admittedLeads: [ID],
     localEndpoints: false,
+    alarmEmails: ['operator@client.example'],
+    alarmWebhooks: [],
     lagAlarmMinutes: 60,
     auditPeriodDays: 30,
+    objectLock: { mode: 'governance', duration: { years: 10 } },
+    logRetentionDays: 180,
+    backupRetentionDays: 98,
+    limits: {
+      requestsPerSecond: 500,
+      requestsBurst: 1000,
+      deliverConcurrency: 50,
+      fetchConcurrency: 10,
+    },
+    tags: {},
   });
+});
+
+test('what a file says about costs, limits and retention takes the place of the defaults', () => {
+  const file = write(
+    fields({
+      alarmEmails: undefined,
+      alarmWebhooks: ['https://alarms.example/a?b=c'],
+      objectLockMode: 'compliance',
+      objectLockDays: 30,
+      logRetentionDays: 365,
+      backupRetentionDays: 35,
+      requestsPerSecond: 50,
+      requestsBurst: 100,
+      apiConcurrency: 20,
+      deliverConcurrency: 5,
+      fetchConcurrency: 2,
+      tags: { 'cost-center': '4711', Bauvorhaben: 'Schule Süd' },
+    }),
+  );
+
+  expect(readInstance(file)).toMatchObject({
+    alarmEmails: [],
+    alarmWebhooks: ['https://alarms.example/a?b=c'],
+    objectLock: { mode: 'compliance', duration: { days: 30 } },
+    logRetentionDays: 365,
+    backupRetentionDays: 35,
+    limits: {
+      requestsPerSecond: 50,
+      requestsBurst: 100,
+      apiConcurrency: 20,
+      deliverConcurrency: 5,
+      fetchConcurrency: 2,
+    },
+    tags: { 'cost-center': '4711', Bauvorhaben: 'Schule Süd' },
+  });
+});
+
+test('only an instance whose peers are on its own machine may have nobody who hears of alarms', () => {
+  const quiet = { alarmEmails: undefined, localEndpoints: true };
+
+  expect(readInstance(write(fields(quiet)))).toMatchObject({ alarmEmails: [], alarmWebhooks: [] });
 });
 
 test('a path in clusterCa is taken from the folder of the file', () => {
@@ -108,6 +153,46 @@ test.each([
   ['no days', { auditPeriodDays: 0 }, /auditPeriodDays is 0: give a whole number from 1 to 365/],
   ['more than a year', { auditPeriodDays: 366 }, /auditPeriodDays is 366: .* to 365/],
   ['half a day', { auditPeriodDays: 0.5 }, /auditPeriodDays is 0\.5: give a whole number/],
+  ['nobody to tell', { alarmEmails: [] }, /alarmEmails is missing: give a list of e-mail/],
+  ['no address', { alarmEmails: ['operator'] }, /alarmEmails has "operator": give e-mail add/],
+  ['one address', { alarmEmails: 'a@b.example' }, /alarmEmails is no list: give e-mail addresses/],
+  ['plain http', { alarmWebhooks: ['http://a.example'] }, /alarmWebhooks has .*: give https add/],
+  [
+    'a password',
+    { alarmWebhooks: ['https://a:b@c.example'] },
+    /alarmWebhooks has .*without a user/,
+  ],
+  [
+    'another lock',
+    { objectLockMode: 'soft' },
+    /objectLockMode is "soft": give one of governance, c/,
+  ],
+  ['no lock', { objectLockDays: 0 }, /objectLockDays is 0: give a whole number from 1 to 36500/],
+  ['101 years', { objectLockYears: 101 }, /objectLockYears is 101: give a whole .* from 1 to 100/],
+  [
+    'days and years',
+    { objectLockDays: 1, objectLockYears: 1 },
+    /objectLockDays is given beside objectLockYears/,
+  ],
+  ['odd days of logs', { logRetentionDays: 181 }, /logRetentionDays is 181: give one of 1, 3, 5/],
+  ['short backups', { backupRetentionDays: 13 }, /backupRetentionDays is 13: .* from 14 to 36500/],
+  ['no requests', { requestsPerSecond: 0 }, /requestsPerSecond is 0: give a whole number from 1/],
+  ['a great burst', { requestsBurst: 5001 }, /requestsBurst is 5001: .* from 1 to 5000/],
+  ['no concurrency', { apiConcurrency: 0 }, /apiConcurrency is 0: give a whole number from 1/],
+  [
+    'one delivery',
+    { deliverConcurrency: 1 },
+    /deliverConcurrency is 1: give a whole number from 2/,
+  ],
+  ['text as limit', { fetchConcurrency: '9' }, /fetchConcurrency is "9": give a whole number/],
+  ['a list of tags', { tags: ['a'] }, /tags is no object: give \{"<name>": "<value>"/],
+  ["a tag of AWS's", { tags: { 'aws:a': 'b' } }, /tags has .*aws:a.*: give names of up to 128/],
+  ['a number as tag', { tags: { a: 1 } }, /tags has \{"a":1\}: give names/],
+  [
+    'too many tags',
+    { tags: Object.fromEntries(Array.from({ length: 41 }, (_, n) => [`t${n}`, 'x'])) },
+    /tags has 41 members: give at most 40/,
+  ],
   ['an unknown key', { operator: [] }, /"operator" is no key of an instance: use only name/],
   ['half a domain', { domainName: 'a.example' }, /serverCertificateArn is missing: give the ARN/],
   ['half a zone', { ...domain, hostedZoneId: 'Z1' }, /hostedZoneName is missing/],

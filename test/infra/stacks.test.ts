@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { environmentNames, fanOutPrefixes, publishPrefixes } from '../../shared/config.ts';
-import { exampleAuthorityPem } from './example-authority.ts';
-import { actionsOf, allowed, synthesise, type Templates } from './synthesis.ts';
+import { instancesFolder } from './instance-file.ts';
+import { actionsOf, allowed, stackNames, synthesise, type Templates } from './synthesis.ts';
 
 let directory: string;
 let client: Templates;
@@ -22,6 +22,16 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
+function terminationProtected(out: string, stage: string, stack: string): boolean {
+  const manifest = JSON.parse(
+    readFileSync(join(out, `assembly-${stage}`, 'manifest.json'), 'utf8'),
+  );
+  const artifacts: { readonly displayName?: string; readonly properties?: object }[] =
+    Object.values(manifest.artifacts);
+  const found = artifacts.find(({ displayName }) => displayName === `${stage}/${stack}`);
+  return Object(found?.properties).terminationProtection === true;
+}
+
 describe('permissions', () => {
   test('nothing is allowed by a wildcard, and nothing on every resource', () => {
     const all = Object.values(client).flatMap(allowed);
@@ -32,9 +42,9 @@ describe('permissions', () => {
   });
 
   test('no function may delete or scan, nor change a stored object or a setting', () => {
-    const all = actionsOf(Object.values(client).flatMap(allowed));
+    const { storage: _backups, ...working } = client;
 
-    expect(all).toEqual([
+    expect(actionsOf(Object.values(working).flatMap(allowed))).toEqual([
       'dynamodb:BatchGetItem',
       'dynamodb:ConditionCheckItem',
       'dynamodb:DescribeStream',
@@ -46,6 +56,12 @@ describe('permissions', () => {
       'dynamodb:Query',
       'dynamodb:UpdateItem',
       'events:PutEvents',
+      'kms:Decrypt',
+      'kms:DescribeKey',
+      'kms:Encrypt',
+      'kms:GenerateDataKey',
+      'kms:ReEncryptFrom',
+      'kms:ReEncryptTo',
       'logs:CreateLogStream',
       'logs:PutLogEvents',
       's3:GetObject',
@@ -55,7 +71,6 @@ describe('permissions', () => {
       'sqs:ChangeMessageVisibility',
       'sqs:DeleteMessage',
       'sqs:GetQueueAttributes',
-      'sqs:GetQueueUrl',
       'sqs:ReceiveMessage',
       'sqs:SendMessage',
     ]);
@@ -114,8 +129,9 @@ describe('permissions', () => {
       'dynamodb:GetShardIterator',
       'dynamodb:Query',
       'events:PutEvents',
-      'sqs:GetQueueAttributes',
-      'sqs:GetQueueUrl',
+      'kms:Decrypt',
+      'kms:DescribeKey',
+      'kms:GenerateDataKey',
       'sqs:SendMessage',
     ]);
     const reads = granted.find(({ Action }) => Action.includes('dynamodb:GetItem'));
@@ -206,7 +222,7 @@ describe('storage', () => {
       Properties: {
         ObjectLockEnabled: true,
         ObjectLockConfiguration: {
-          Rule: { DefaultRetention: { Mode: 'GOVERNANCE', Days: 3650 } },
+          Rule: { DefaultRetention: { Mode: 'GOVERNANCE', Years: 10 } },
         },
         PublicAccessBlockConfiguration: {
           BlockPublicAcls: true,
@@ -233,18 +249,198 @@ describe('storage', () => {
     });
   });
 
-  test('the secret of the key has no value and outlives its stack', () => {
-    client.storage.hasResource('AWS::SecretsManager::Secret', {
-      Properties: { SecretString: Match.absent(), GenerateSecretString: Match.absent() },
-      DeletionPolicy: 'Retain',
+  test('what holds state keeps it when its stack goes away, and the stack does not go by mistake', () => {
+    for (const name of ['keys', 'storage'] as const) {
+      const kept = Object.values(client[name].toJSON()['Resources']).filter((each) =>
+        /::(Table|Bucket|Key|Secret|BackupVault)$/.test(Object(each).Type),
+      );
+      expect(kept.length).toBeGreaterThanOrEqual(3);
+      for (const each of kept)
+        expect(each).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+      expect(terminationProtected(join(directory, 'out'), 'client', name)).toBe(true);
+    }
+  });
+
+  test('the secret of the key has no value and is under a key of the instance', () => {
+    client.keys.hasResource('AWS::SecretsManager::Secret', {
+      Properties: {
+        SecretString: Match.absent(),
+        GenerateSecretString: Match.absent(),
+        KmsKeyId: { 'Fn::GetAtt': [Match.stringLikeRegexp('^State'), 'Arn'] },
+      },
     });
   });
 
-  test('the storage stack holds no function, the others hold no table, bucket or secret', () => {
-    client.storage.resourceCountIs('AWS::Lambda::Function', 0);
+  test('a backup is made every week, and nobody deletes it before its time', () => {
+    client.storage.hasResourceProperties('AWS::Backup::BackupPlan', {
+      BackupPlan: {
+        BackupPlanRule: [
+          Match.objectLike({
+            Lifecycle: { DeleteAfterDays: 98 },
+            ScheduleExpression: 'cron(0 3 ? * SUN *)',
+          }),
+        ],
+      },
+    });
+    client.storage.hasResourceProperties('AWS::Backup::BackupVault', {
+      EncryptionKeyArn: Match.anyValue(),
+      LockConfiguration: { MinRetentionDays: 98, ChangeableForDays: Match.absent() },
+    });
+    client.storage.hasResourceProperties('AWS::Backup::BackupSelection', {
+      BackupSelection: {
+        Resources: [{ 'Fn::GetAtt': [Match.stringLikeRegexp('^Ledger'), 'Arn'] }],
+      },
+    });
+  });
+
+  test('state and behaviour are in stacks apart', () => {
+    for (const template of [client.keys, client.storage])
+      template.resourceCountIs('AWS::Lambda::Function', 0);
     for (const template of [client.replication, client.api, client.events, client.alarms])
-      for (const type of ['AWS::DynamoDB::Table', 'AWS::S3::Bucket', 'AWS::SecretsManager::Secret'])
+      for (const type of [
+        'AWS::DynamoDB::Table',
+        'AWS::S3::Bucket',
+        'AWS::SecretsManager::Secret',
+        'AWS::KMS::Key',
+      ])
         template.resourceCountIs(type, 0);
+  });
+});
+
+describe('encryption', () => {
+  const stateKey = { 'Fn::ImportValue': Match.stringLikeRegexp('client-keys:.*GetAttState') };
+
+  test('table and objects are under the key of the state', () => {
+    client.storage.hasResourceProperties('AWS::DynamoDB::Table', {
+      SSESpecification: { KMSMasterKeyId: stateKey, SSEEnabled: true, SSEType: 'KMS' },
+    });
+    client.storage.hasResourceProperties('AWS::S3::Bucket', {
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [
+          {
+            BucketKeyEnabled: true,
+            ServerSideEncryptionByDefault: { KMSMasterKeyID: stateKey, SSEAlgorithm: 'aws:kms' },
+          },
+        ],
+      },
+    });
+  });
+
+  test('every queue, log and topic is under the key of what passes, and takes TLS only', () => {
+    const { keys: _keys, storage: _storage, ...working } = client;
+    const properties = (type: string) =>
+      Object.values(working).flatMap((template) =>
+        Object.values(template.findResources(type)).map(({ Properties }) => Properties),
+      );
+    const key = { 'Fn::ImportValue': expect.stringMatching('client-keys:.*GetAttWork') };
+
+    expect(properties('AWS::SQS::Queue')).toHaveLength(6);
+    for (const each of ['AWS::SQS::Queue', 'AWS::SNS::Topic'].flatMap(properties))
+      expect(each).toMatchObject({ KmsMasterKeyId: key });
+    for (const each of properties('AWS::Logs::LogGroup'))
+      expect(each).toMatchObject({ KmsKeyId: key });
+    for (const each of ['AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy'].flatMap(properties))
+      expect(each.PolicyDocument.Statement).toContainEqual(
+        expect.objectContaining({
+          Effect: 'Deny',
+          Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+        }),
+      );
+  });
+
+  test('both keys are renewed each year; services may use only the one of what passes', () => {
+    const keys = client.keys.findResources('AWS::KMS::Key');
+    const principals = Object.entries(keys).map(([id, { Properties }]) => [
+      id.replace(/[0-9A-F]{8}$/, ''),
+      Properties.EnableKeyRotation,
+      Properties.KeyPolicy.Statement.map((each: Record<string, object>) => each['Principal']),
+    ]);
+
+    const account = { AWS: 'arn:aws:iam::111122223333:root' };
+    expect(principals).toEqual([
+      ['State', true, [account]],
+      [
+        'Work',
+        true,
+        [
+          account,
+          { Service: 'logs.eu-central-1.amazonaws.com' },
+          { Service: 'cloudwatch.amazonaws.com' },
+        ],
+      ],
+    ]);
+  });
+
+  test('CloudWatch uses key and topic for the alarms of this instance only', () => {
+    const condition = {
+      StringEquals: { 'aws:SourceAccount': '111122223333' },
+      ArnLike: {
+        'aws:SourceArn': 'arn:aws:cloudwatch:eu-central-1:111122223333:alarm:client-alarms-*',
+      },
+    };
+    const statement = (Action: string | string[]) =>
+      Match.objectLike({
+        Action,
+        Condition: condition,
+        Effect: 'Allow',
+        Principal: { Service: 'cloudwatch.amazonaws.com' },
+      });
+    client.keys.hasResourceProperties('AWS::KMS::Key', {
+      KeyPolicy: {
+        Statement: Match.arrayWith([statement(['kms:Decrypt', 'kms:GenerateDataKey'])]),
+      },
+    });
+    client.alarms.hasResourceProperties('AWS::SNS::TopicPolicy', {
+      PolicyDocument: { Statement: Match.arrayWith([statement('sns:Publish')]) },
+    });
+  });
+
+  test('logs use the key for the log groups of the stacks that have some', () => {
+    const groups = Object.values(client).flatMap((template) =>
+      Object.keys(template.findResources('AWS::Logs::LogGroup')),
+    );
+    const withGroups = stackNames.filter(
+      (name) => Object.keys(client[name].findResources('AWS::Logs::LogGroup')).length > 0,
+    );
+
+    expect(groups).toHaveLength(9);
+    client.keys.hasResourceProperties('AWS::KMS::Key', {
+      KeyPolicy: {
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            Condition: {
+              ArnLike: {
+                'kms:EncryptionContext:aws:logs:arn': Match.arrayEquals(
+                  ['api', 'replication', 'events'].map((name) =>
+                    Match.stringLikeRegexp(`:log-group:client-${name}-\\*$`),
+                  ),
+                ),
+              },
+            },
+          }),
+        ]),
+      },
+    });
+    expect([...withGroups].sort()).toEqual(['api', 'events', 'replication']);
+  });
+
+  test('no function uses a key but through the service whose data it is', () => {
+    const { storage: _backups, ...working } = client;
+    const used = Object.values(working)
+      .flatMap(allowed)
+      .filter((statement) => actionsOf([statement]).some((action) => action.startsWith('kms:')));
+
+    expect(used.length).toBeGreaterThan(15);
+    for (const statement of used)
+      expect(statement).toMatchObject({
+        Condition: {
+          StringEquals: {
+            'kms:ViaService': expect.stringMatching(
+              /^(dynamodb|s3|secretsmanager|sqs)\.eu-central-1\.amazonaws\.com$/,
+            ),
+          },
+        },
+      });
   });
 });
 
@@ -442,30 +638,70 @@ describe('the way in', () => {
       AccessLogSettings: { Format: Match.not(Match.stringLikeRegexp('query|protocol')) },
     });
   });
+
+  test('the gateway lets through what the file says, and sends the rest away', () => {
+    client.api.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
+      DefaultRouteSettings: { ThrottlingBurstLimit: 1000, ThrottlingRateLimit: 500 },
+    });
+  });
 });
 
 describe('the settings of an instance', () => {
+  let count = 0;
+
   function synthesiseWith(changes: Record<string, unknown>, context: Record<string, unknown>) {
-    const instances = mkdtempSync(join(directory, 'instances-'));
-    const instance = {
-      name: 'client',
-      clusterCa: exampleAuthorityPem,
-      applications: [],
-      operators: [],
-      auditors: [],
-      denied: [],
-      admittedLeads: 'any',
-      ...changes,
-    };
-    writeFileSync(join(instances, 'client.json'), JSON.stringify(instance));
+    count += 1;
+    const instances = instancesFolder(join(directory, `instances-${count}`), changes);
     return synthesise(join(instances, 'out'), { ...context, instances })('client');
   }
 
-  test('without a custom domain there is neither a domain nor a truststore', () => {
-    const { api } = synthesiseWith({}, { customDomain: 'false' });
+  test('for an emulator there is neither a domain, a truststore, a backup nor an account', () => {
+    const { api, storage, keys } = synthesiseWith(
+      { account: '111122223333', region: 'eu-central-1' },
+      { emulator: 'true' },
+    );
 
     api.resourceCountIs('AWS::ApiGatewayV2::DomainName', 0);
     api.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: true });
+    expect(JSON.stringify(storage.toJSON())).not.toContain('AWS::Backup');
+    expect(JSON.stringify(keys.toJSON())).not.toContain('111122223333');
+    const out = join(directory, `instances-${count}`, 'out');
+    expect(terminationProtected(out, 'client', 'keys')).toBe(false);
+  });
+
+  test('compliance mode locks objects and backups for ever, for as long as the file says', () => {
+    const domain = {
+      domainName: 'registry.client.example',
+      serverCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:certificate/1',
+      ownershipCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:certificate/2',
+    };
+    const { storage, api, events } = synthesiseWith(
+      {
+        ...domain,
+        objectLockMode: 'compliance',
+        objectLockDays: 7,
+        backupRetentionDays: 35,
+        logRetentionDays: 365,
+        apiConcurrency: 20,
+        tags: { 'cost-center': '4711' },
+      },
+      {},
+    );
+
+    storage.hasResourceProperties('AWS::S3::Bucket', {
+      ObjectLockConfiguration: { Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 7 } } },
+    });
+    storage.hasResourceProperties('AWS::Backup::BackupVault', {
+      LockConfiguration: { MinRetentionDays: 35, ChangeableForDays: 3 },
+    });
+    api.allResourcesProperties('AWS::Lambda::Function', { ReservedConcurrentExecutions: 20 });
+    events.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 365 });
+    events.hasResourceProperties('AWS::Lambda::Function', {
+      Tags: [
+        { Key: 'cost-center', Value: '4711' },
+        { Key: 'registry-instance', Value: 'client' },
+      ],
+    });
   });
 
   test('a custom domain without its name is refused', () => {
@@ -475,13 +711,13 @@ describe('the settings of an instance', () => {
   test('more settings than the environment of a function holds are refused', () => {
     const many = Array.from({ length: 60 }, (_, index) => String(index).padStart(64, '0'));
 
-    expect(() => synthesiseWith({ denied: many }, { customDomain: false })).toThrow(
+    expect(() => synthesiseWith({ denied: many }, { emulator: true })).toThrow(
       /client\.json: the settings take about \d+ bytes of environment, Lambda takes 4096/,
     );
   });
 
   test('how long a mirror may be behind is what the file says', () => {
-    const { alarms } = synthesiseWith({ lagAlarmMinutes: 10 }, { customDomain: false });
+    const { alarms } = synthesiseWith({ lagAlarmMinutes: 10 }, { emulator: true });
 
     alarms.hasResourceProperties('AWS::CloudWatch::Alarm', {
       MetricName: 'PeerLagSeconds',
@@ -494,15 +730,15 @@ describe('the settings of an instance', () => {
       [{ auditPeriodDays: 7 }, '7'],
       [{}, '30'],
     ] as const)
-      synthesiseWith(changes, { customDomain: false }).replication.hasResourceProperties(
+      synthesiseWith(changes, { emulator: true }).replication.hasResourceProperties(
         'AWS::Lambda::Function',
         { Environment: { Variables: { AUDIT_PERIOD_DAYS: days } } },
       );
   });
 
   test('a context flag that is neither true nor false is refused', () => {
-    expect(() => synthesiseWith({}, { customDomain: 'no' })).toThrow(
-      'context "customDomain" is "no": give true or false',
+    expect(() => synthesiseWith({}, { emulator: 'no' })).toThrow(
+      'context "emulator" is "no": give true or false',
     );
   });
 });

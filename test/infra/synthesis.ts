@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { App } from 'aws-cdk-lib';
+import { App, type AppProps } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { addInstances } from '../../infra/stacks/instance-stage.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -13,18 +14,29 @@ export interface Statement {
 }
 
 /** The templates of one stage by the stack's name within it, synthesised without bundles. */
-export type Templates = Record<'storage' | 'replication' | 'api' | 'events' | 'alarms', Template>;
+export type Templates = Record<(typeof stackNames)[number], Template>;
 
-/** Synthesises as `cdk synth` does, with the project's feature flags; output goes to `outdir`. */
+export const stackNames = ['keys', 'storage', 'replication', 'api', 'events', 'alarms'] as const;
+
+/** An app with the project's feature flags, as `cdk` makes it; output goes to `outdir`. */
+export function appIn(outdir: string, context: Record<string, unknown> = {}, props: AppProps = {}) {
+  mkdirSync(outdir, { recursive: true });
+  const flags = JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')).context;
+  return new App({ outdir, context: { ...flags, bundle: false, ...context }, ...props });
+}
+
+/** Synthesises the instances, without the checks: they take seconds, and have tests of their own. */
 export function synthesise(
   outdir: string,
   context: Record<string, unknown> = {},
 ): (stage: string) => Templates {
-  mkdirSync(outdir, { recursive: true });
-  const flags = JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')).context;
-  const app = new App({ outdir, context: { ...flags, bundle: false, ...context } });
+  const app = appIn(outdir, context, { builtinCloudFormationValidation: false });
   addInstances(app);
-  const assembly = app.synth();
+  return templatesOf(app.synth());
+}
+
+/** The templates of an assembly, by the name of the stage. */
+export function templatesOf(assembly: CloudAssembly): (stage: string) => Templates {
   return (stage) => {
     const { stacks } = assembly.getNestedAssembly(`assembly-${stage}`);
     const template = (name: string) => {
@@ -32,13 +44,7 @@ export function synthesise(
       if (stack === undefined) throw new Error(`no stack ${stage}-${name}`);
       return Template.fromJSON(stack.template);
     };
-    return {
-      storage: template('storage'),
-      replication: template('replication'),
-      api: template('api'),
-      events: template('events'),
-      alarms: template('alarms'),
-    };
+    return Object.fromEntries(stackNames.map((name) => [name, template(name)])) as Templates;
   };
 }
 

@@ -86,6 +86,23 @@ test('a registry without mirrors gets its first one later, which verifies from e
   });
 });
 
+test('the lead counts what it appends, and everybody the confirmations that they get', async () => {
+  const { cluster, client, architect, contractor } = await three();
+  const registryId = await client.create([architect, contractor]);
+  await client.record(registryId, 'ARC-0001');
+  await cluster.settle();
+
+  const counted = (wanted: string) =>
+    [client, architect, contractor].map(({ alarms }) =>
+      alarms.counted
+        .filter(({ counter }) => counter === wanted)
+        .reduce((sum, { number }) => sum + number, 0),
+    );
+  expect(counted('Appends')).toEqual([2, 0, 0]);
+  // Of each entry one by each mirror; its own nobody gets.
+  expect(counted('Confirmations')).toEqual([4, 2, 2]);
+});
+
 test('two registries with different leads live on the same instances', async () => {
   const { cluster, client, architect, contractor } = await three();
   const first = await client.create([architect, contractor]);

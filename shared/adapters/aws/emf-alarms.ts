@@ -1,4 +1,5 @@
-import type { Alarms, Clock, Measure, Signal } from '../../registry/ports.ts';
+import type { Counter, Measure, Signal } from '../../registry/metrics.ts';
+import type { Alarms, Clock } from '../../registry/ports.ts';
 import { systemClock } from '../system.ts';
 import { type Facts, tidyFacts, type WriteLine, writeToStdout } from './log-line.ts';
 
@@ -8,11 +9,14 @@ const DIMENSION = 'Instance';
 const UNITS = {
   PeerLagEntries: 'Count',
   PeerLagSeconds: 'Seconds',
+  // The format has no unit of days.
+  InstanceCertificateDays: 'Count',
+  ClusterCaDays: 'Count',
 } as const satisfies Record<Measure, string>;
 
 /** As the format spells it. */
 interface Metric {
-  readonly Name: Signal | Measure;
+  readonly Name: Signal | Measure | Counter;
   readonly Unit: 'Count' | 'Seconds';
 }
 
@@ -44,6 +48,10 @@ export class EmfAlarms implements Alarms {
 
   measure(measure: Measure, value: number, facts: Facts): void {
     this.#writeMetric({ Name: measure, Unit: UNITS[measure] }, value, facts);
+  }
+
+  count(counter: Counter, number: number, facts: Facts): void {
+    this.#writeMetric({ Name: counter, Unit: 'Count' }, number, facts);
   }
 
   #writeMetric(metric: Metric, value: number, facts: Facts): void {

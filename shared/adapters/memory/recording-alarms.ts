@@ -1,4 +1,5 @@
-import type { Alarms, Facts, Measure, Signal } from '../../registry/ports.ts';
+import type { Counter, Measure, Signal } from '../../registry/metrics.ts';
+import type { Alarms, Facts } from '../../registry/ports.ts';
 
 export interface RaisedSignal {
   readonly signal: Signal;
@@ -11,10 +12,17 @@ export interface MeasuredValue {
   readonly facts: Facts;
 }
 
-/** Keeps what was raised, and what was measured, each oldest first. */
+export interface CountedNumber {
+  readonly counter: Counter;
+  readonly number: number;
+  readonly facts: Facts;
+}
+
+/** Keeps what was raised, measured and counted, each oldest first. */
 export class RecordingAlarms implements Alarms {
   readonly #raised: RaisedSignal[] = [];
   readonly #measured: MeasuredValue[] = [];
+  readonly #counted: CountedNumber[] = [];
 
   raise(signal: Signal, facts: Facts): void {
     this.#raised.push({ signal, facts: { ...facts } });
@@ -24,12 +32,20 @@ export class RecordingAlarms implements Alarms {
     this.#measured.push({ measure, value, facts: { ...facts } });
   }
 
+  count(counter: Counter, number: number, facts: Facts): void {
+    this.#counted.push({ counter, number, facts: { ...facts } });
+  }
+
   get raised(): readonly RaisedSignal[] {
     return this.#raised;
   }
 
   get measured(): readonly MeasuredValue[] {
     return this.#measured;
+  }
+
+  get counted(): readonly CountedNumber[] {
+    return this.#counted;
   }
 
   get signals(): Signal[] {
