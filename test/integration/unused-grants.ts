@@ -9,8 +9,8 @@ type Argued = readonly (readonly [grants: RegExp, reason: string])[];
 /** No code of this project uses these, in whatever run. */
 const never: Argued = [
   [
-    /^(fan-out|publish) sqs:(GetQueueAttributes|GetQueueUrl) on (FanOut|Publish)Failures$/,
-    'CDK gives them to whoever may send to a failure destination',
+    /^\S+ kms:(DescribeKey|Encrypt|GenerateDataKey|ReEncrypt(From|To)) on key\/State if dynamodb$/,
+    'DynamoDB asks for them where AWS does not say; nothing here does',
   ],
   [
     /^(deliver|fetch-documents) sqs:ChangeMessageVisibility on (Delivery|Fetch)Queue\.fifo$/,
@@ -38,6 +38,10 @@ const atTimes: Argued = [
   ],
   [/^(audit|peer-api) s3:PutObject on objects\/documents\/\*$/, 'comes with keeping objects'],
   [/^audit s3:ListBucket on objects$/, 'tells a missing object: the story misses none'],
+  [
+    /^\S+ kms:(Decrypt|GenerateDataKey) on key\/(Work if sqs|State if s3)$/,
+    'come with queues to poke, and with objects to keep',
+  ],
   [/^api dynamodb:Query on table\/Ledger\/index\/lists$/, 'the story asks for no list'],
   [/^api dynamodb:UpdateItem on table\/Ledger if TRANSACTION#$/, 'the story redacts nothing'],
 ];
@@ -56,9 +60,10 @@ export function unargued({ unused }: RightsReport): { grants: string[]; reasons:
   };
 }
 
-/** Without what CDK adds to names, and of a condition the first of the leading keys. */
+/** Without what CDK adds to names, and of a condition the service or the first leading key. */
 function shortened(grant: string): string {
   return grant
+    .replace(/ if .*kms:ViaService":"(\w+)\..*$/, ' if $1')
     .replace(/ if .*LeadingKeys":\["(\w+#).*$/, ' if $1')
     .replace(/[0-9A-F]{8}(?=\.fifo|\/|$| )/i, '');
 }
