@@ -91,12 +91,15 @@ export class FunctionIdentity {
 
   #firstRefusal(read: () => readonly AccessRequest[]): string | undefined {
     try {
+      const used: Grant[] = [];
       for (const request of read().flatMap((each) => [each, ...keyAccess(each, this.#keyPlace)])) {
         const context = { ...SENT_SECURELY, ...request.context };
         const decision = decide({ ...request, context }, this.#policies);
         if (decision.outcome === 'refused') return this.#sentence(request, decision.why);
-        for (const grant of decision.by) this.#used.add(grant);
+        used.push(...decision.by);
       }
+      // What is refused as a whole used nothing.
+      for (const grant of used) this.#used.add(grant);
       return undefined;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
