@@ -2,10 +2,13 @@
 import { join, resolve } from 'node:path';
 import { lockDirectory } from './directory-lock.ts';
 import { type AccessKey, accessKeyFor, type EmulatorName, EmulatorSet } from './emulators.ts';
+import { Identities } from './identity.ts';
 import { type InstanceOptions, RunningInstance } from './instance.ts';
+import { type InstanceIdentities, identitiesOf } from './instance-identities.ts';
 import { LogFile } from './log-file.ts';
 import { planInstance } from './plan.ts';
 import { freePort } from './port.ts';
+import { type RefusedCall, type RightsReport, reportRights, writeRights } from './rights-report.ts';
 import { type LocalSettings, synthesise } from './synthesis.ts';
 import { readStage } from './template.ts';
 
@@ -54,6 +57,8 @@ export type LogListener = (name: string, line: string) => void;
 
 interface Member extends ClusterInstance {
   readonly options: InstanceOptions;
+  /** For those who may do everything. */
+  readonly environment: Readonly<Record<string, string>>;
   running: RunningInstance | undefined;
 }
 
@@ -77,23 +82,29 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const synthesis = options.assembly ?? synthesise(ROOT, directory, settings);
     cluster.onClose(() => synthesis);
     const keys = new Map(options.instances.map(({ name }) => [name, accessKeyFor(name)]));
+    const identities = new Identities([...keys.values()].map(({ id }) => id));
     const emulators = await EmulatorSet.start({
       directory,
       inMemory: options.inMemory ?? false,
       ports: options.ports ?? {},
       region: REGION,
       accessKeys: [...keys.values()],
+      identities,
     });
     cluster.onClose(() => emulators.close());
     const heard = (name: string, line: string) => cluster.heard(name, line);
-    const context = { directory, emulators, assembly: await synthesis, options, heard };
+    const refused = (call: RefusedCall) => cluster.refused(call);
+    const assembly = await synthesis;
+    const context = { directory, emulators, assembly, options, heard, refused };
     for (const [name, key] of keys) {
       const member = await memberOf(name, key, context);
+      for (const identity of member.options.identities.values()) identities.add(identity);
       cluster.add(member);
       cluster.onClose(() => member.options.log.close());
     }
     for (const { name, offline } of options.instances)
       if (offline !== true) await cluster.startInstance(name);
+    cluster.onClose(() => writeRights(directory, cluster.rights()));
     return cluster;
   } catch (error) {
     await cluster.close();
@@ -106,6 +117,7 @@ export class Cluster {
   private readonly members: Member[] = [];
   private readonly closers: (() => unknown)[] = [];
   private readonly listeners = new Set<LogListener>();
+  private readonly refusals: RefusedCall[] = [];
   private readonly unlock: () => void;
   private closing: Promise<void> | undefined;
 
@@ -131,10 +143,13 @@ export class Cluster {
     member.running ??= await RunningInstance.start(member.options);
   }
 
-  /** The environment of the instance's functions, for programs that work on the same table. */
+  /**
+   * The environment of the instance's functions, for programs that work on the same table. Its
+   * credentials are those of somebody who may do everything in the instance's account.
+   */
   environmentOf(name: string): Readonly<Record<string, string>> {
-    const { plan, environment } = this.member(name).options;
-    return { ...plan.functions[0]?.environment, ...environment };
+    const { environment, options } = this.member(name);
+    return { ...options.plan.functions[0]?.environment, ...environment };
   }
 
   /**
@@ -155,6 +170,18 @@ export class Cluster {
   listen(listener: LogListener): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** What the functions' roles allow and what they tried, so far. */
+  rights(): RightsReport {
+    const functions = this.members.flatMap(({ name, options: { plan, identities } }) =>
+      plan.functions.map(({ name: functionName, entry }) => ({
+        instance: name,
+        function: entry,
+        unused: identities.get(functionName)?.unusedGrants() ?? [],
+      })),
+    );
+    return reportRights(functions, this.refusals);
   }
 
   /** Ends all instances and all emulators. May be called more than once. */
@@ -178,6 +205,11 @@ export class Cluster {
     for (const listener of this.listeners) listener(name, line);
   }
 
+  /** For `startCluster`. */
+  refused(call: RefusedCall): void {
+    this.refusals.push(call);
+  }
+
   private async closeOnce(): Promise<void> {
     await Promise.allSettled(this.members.map(({ name }) => this.stopInstance(name)));
     await Promise.allSettled(this.closers.map(async (closer) => await closer()));
@@ -198,18 +230,20 @@ interface Context {
   readonly assembly: string;
   readonly options: ClusterOptions;
   readonly heard: LogListener;
+  readonly refused: (call: RefusedCall) => void;
 }
 
 async function memberOf(name: string, key: AccessKey, context: Context): Promise<Member> {
   const { emulators, options } = context;
   const instance = options.instances.find((each) => each.name === name);
   if (instance === undefined) throw new Error(`no instance ${name}`);
-  const { endpoints } = emulators;
+  const { endpoints, gateways } = emulators;
   const plan = planInstance(readStage(context.assembly, name), {
     instance: name,
     region: REGION,
     account: ACCOUNT,
-    queueUrlOf: (queueName) => `${endpoints.queues}/${ACCOUNT}/${queueName}`,
+    // The SDK goes where the URL of the queue says, whatever endpoint it is given.
+    queueUrlOf: (queueName) => `${gateways.queues}/${ACCOUNT}/${queueName}`,
   });
   for (const arn of plan.secretArns)
     emulators.secrets.add({ accessKeyId: key.id, arn, file: instance.keyFile });
@@ -217,6 +251,18 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
   for (const bus of plan.buses)
     emulators.events.add({ ...bus, accessKeyId: key.id, file: join(directory, 'events.jsonl') });
   const port = await freePort(instance.port, `the port of instance ${name}`);
+  const log = new LogFile(join(directory, 'log.jsonl'), (line) => context.heard(name, line));
+  const identities = identitiesOf({
+    instance: name,
+    instanceKey: key,
+    plan,
+    region: REGION,
+    account: ACCOUNT,
+    onRefusal: ({ entry }, sentence) => {
+      log.write({ level: 'ERROR', message: `refused: ${sentence}` });
+      context.refused({ instance: name, function: entry, sentence });
+    },
+  });
   const service = { region: REGION, accessKeyId: key.id };
   const { bundles, sweepSeconds } = options;
   return {
@@ -224,22 +270,21 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
     directory,
     endpoint: `https://localhost:${port}`,
     running: undefined,
+    environment: awsEnvironment(key, endpoints),
     options: {
       root: ROOT,
       directory,
       port,
       plan,
       ...(bundles === undefined ? {} : { bundles }),
-      environment: {
-        AWS_REGION: REGION,
-        AWS_ACCESS_KEY_ID: key.id,
-        AWS_SECRET_ACCESS_KEY: key.secret,
-        AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb,
-        AWS_ENDPOINT_URL_EVENTBRIDGE: endpoints.events,
-        AWS_ENDPOINT_URL_S3: endpoints.objects,
-        AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoints.secrets,
-        AWS_ENDPOINT_URL_SQS: endpoints.queues,
-      },
+      functions: plan.functions.map((planned) => ({
+        ...planned,
+        environment: {
+          ...planned.environment,
+          ...awsEnvironment(keyOf(identities, planned.name), { ...endpoints, ...gateways }),
+        },
+      })),
+      identities,
       emulators: {
         dynamoDb: { ...service, endpoint: endpoints.dynamodb },
         sqs: { ...service, endpoint: endpoints.queues },
@@ -249,7 +294,30 @@ async function memberOf(name: string, key: AccessKey, context: Context): Promise
       keyFile: instance.keyFile,
       clusterCaPem: instance.settings.clusterCa,
       ...(sweepSeconds === undefined ? {} : { sweepSeconds }),
-      log: new LogFile(join(directory, 'log.jsonl'), (line) => context.heard(name, line)),
+      log,
     },
+  };
+}
+
+function keyOf(identities: InstanceIdentities, functionName: string): AccessKey {
+  const identity = identities.get(functionName);
+  if (identity === undefined) throw new Error(`${functionName} has no identity`);
+  return identity.accessKey;
+}
+
+/** As Lambda gives it to a function, with the endpoints that stand for AWS. */
+function awsEnvironment(
+  key: AccessKey,
+  endpoints: EmulatorSet['endpoints'],
+): Readonly<Record<string, string>> {
+  return {
+    AWS_REGION: REGION,
+    AWS_ACCESS_KEY_ID: key.id,
+    AWS_SECRET_ACCESS_KEY: key.secret,
+    AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb,
+    AWS_ENDPOINT_URL_EVENTBRIDGE: endpoints.events,
+    AWS_ENDPOINT_URL_S3: endpoints.objects,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoints.secrets,
+    AWS_ENDPOINT_URL_SQS: endpoints.queues,
   };
 }

@@ -3,11 +3,16 @@ import { join } from 'node:path';
 import { type FauxqsServer, startFauxqs } from 'fauxqs';
 import { startDynamoDbLocal } from './dynamodb-local.ts';
 import { type EventsServer, startEventsServer } from './events-server.ts';
+import { startGateway } from './gateway.ts';
+import type { Identities } from './identity.ts';
 import { freePort } from './port.ts';
 import { type S3Server, startS3Server } from './s3-server.ts';
 import { type SecretsServer, startSecretsServer } from './secrets-server.ts';
 
 export type EmulatorName = 'dynamodb' | 'queues' | 'objects' | 'secrets' | 'events';
+
+/** Where functions find what keeps no rights of its own: behind a gateway that knows theirs. */
+export type GatewayName = 'dynamodb' | 'queues';
 
 export interface EmulatorOptions {
   readonly directory: string;
@@ -16,17 +21,19 @@ export interface EmulatorOptions {
   readonly ports: Partial<Record<EmulatorName, number>>;
   readonly region: string;
   readonly accessKeys: readonly AccessKey[];
+  /** The functions, which are added once the templates were read. */
+  readonly identities: Identities;
 }
 
-/** What one instance is known by to the emulators: each sees only its own tables and buckets. */
+/** What an instance, or one of its functions, is known by to the emulators. */
 export interface AccessKey {
   readonly id: string;
   readonly secret: string;
 }
 
 /** The id is the same at every start, for the tables are kept under it; the secret is not. */
-export function accessKeyFor(instance: string): AccessKey {
-  const digest = createHash('sha256').update(instance).digest('hex');
+export function accessKeyFor(holder: string): AccessKey {
+  const digest = createHash('sha256').update(holder).digest('hex');
   return {
     id: `LOCAL${digest.slice(0, 15).toUpperCase()}`,
     secret: randomBytes(20).toString('hex'),
@@ -35,7 +42,9 @@ export function accessKeyFor(instance: string): AccessKey {
 
 /** What stands in for AWS's services, on this machine only, for all instances together. */
 export class EmulatorSet {
+  /** For the runner and for operators, who may do everything. */
   readonly endpoints: Readonly<Record<EmulatorName, string>>;
+  readonly gateways: Readonly<Record<GatewayName, string>>;
   readonly queues: FauxqsServer;
   readonly objects: S3Server;
   readonly secrets: SecretsServer;
@@ -44,10 +53,11 @@ export class EmulatorSet {
 
   private constructor(
     endpoints: Readonly<Record<EmulatorName, string>>,
-    servers: Pick<EmulatorSet, 'queues' | 'objects' | 'secrets' | 'events'>,
+    servers: Pick<EmulatorSet, 'gateways' | 'queues' | 'objects' | 'secrets' | 'events'>,
     steps: readonly (() => Promise<void>)[],
   ) {
     this.endpoints = endpoints;
+    this.gateways = servers.gateways;
     this.queues = servers.queues;
     this.objects = servers.objects;
     this.secrets = servers.secrets;
@@ -68,10 +78,15 @@ export class EmulatorSet {
     };
     try {
       const portOf = (name: EmulatorName) => freePort(options.ports[name] ?? 0, `ports.${name}`);
+      const { identities } = options;
       const secretsPort = await portOf('secrets');
-      const secrets = await started(startSecretsServer(secretsPort), (server) => server.close());
+      const secrets = await started(startSecretsServer(secretsPort, identities), (server) =>
+        server.close(),
+      );
       const eventsPort = await portOf('events');
-      const events = await started(startEventsServer(eventsPort), (server) => server.close());
+      const events = await started(startEventsServer(eventsPort, identities), (server) =>
+        server.close(),
+      );
       const objects = await started(startObjects(options, await portOf('objects')), (server) =>
         server.close(),
       );
@@ -92,7 +107,13 @@ export class EmulatorSet {
         secrets: secrets.endpoint,
         events: events.endpoint,
       };
-      return new EmulatorSet(endpoints, { queues, objects, secrets, events }, steps);
+      const gateway = async (name: GatewayName) => {
+        const port = await freePort(0, 'a gateway');
+        const opened = startGateway({ port, target: endpoints[name], identities });
+        return (await started(opened, (server) => server.close())).endpoint;
+      };
+      const gateways = { dynamodb: await gateway('dynamodb'), queues: await gateway('queues') };
+      return new EmulatorSet(endpoints, { gateways, queues, objects, secrets, events }, steps);
     } catch (error) {
       await closeAll(steps);
       throw error;
@@ -110,12 +131,14 @@ async function closeAll(steps: readonly (() => Promise<void>)[]): Promise<void> 
 }
 
 function startObjects(options: EmulatorOptions, port: number): Promise<S3Server> {
+  const { identities } = options;
   const secrets = new Map(options.accessKeys.map(({ id, secret }) => [id, secret]));
   return startS3Server({
     directory: join(options.directory, 'objects'),
     port,
     region: options.region,
-    secretOf: (accessKeyId) => secrets.get(accessKeyId),
+    secretOf: (id) => secrets.get(id) ?? identities.functionOf(id)?.accessKey.secret,
+    identities,
   });
 }
 

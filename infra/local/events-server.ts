@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { JsonRefusal, type JsonServer, startJsonServer } from './aws-json-server.ts';
+import type { Identities } from './identity.ts';
 
 export interface EventsServer extends JsonServer {
   /** From now on the holder of the access key puts events on the bus. */
@@ -34,16 +35,18 @@ const ENTRIES_BYTES_MAX = 256 * 1024;
  * The one operation of EventBridge that the functions use: PutEvents. There are no rules: what a
  * bus takes is in its file before it is answered.
  */
-export async function startEventsServer(port: number): Promise<EventsServer> {
+export async function startEventsServer(
+  port: number,
+  identities?: Identities,
+): Promise<EventsServer> {
   const buses: LocalBus[] = [];
-  const server = await startJsonServer(port, {
-    'AWSEvents.PutEvents': async (input, accessKeyId) => {
-      const own = buses.filter((bus) => bus.accessKeyId === accessKeyId);
-      const results = putEvents(own, Object(input)['Entries']);
-      const failed = results.filter((result) => 'ErrorCode' in result);
-      return { FailedEntryCount: failed.length, Entries: results };
-    },
-  });
+  const answer = async (input: unknown, accessKeyId: string | undefined) => {
+    const own = buses.filter((bus) => bus.accessKeyId === accessKeyId);
+    const results = putEvents(own, Object(input)['Entries']);
+    const failed = results.filter((result) => 'ErrorCode' in result);
+    return { FailedEntryCount: failed.length, Entries: results };
+  };
+  const server = await startJsonServer(port, { 'AWSEvents.PutEvents': answer }, identities);
   return {
     ...server,
     add: (bus) => {

@@ -1,18 +1,23 @@
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { InvokeReply, InvokeRequest, WorkerSetup } from './function-worker.ts';
 import type { LogFile } from './log-file.ts';
-import type { FunctionPlan } from './plan.ts';
+
+export interface HostedFunction {
+  readonly name: string;
+  /** Path of the source from the root of the repository; it exports `handler`. */
+  readonly entry: string;
+  readonly timeoutMs: number;
+  /** All that it sees as `process.env`, its credentials among it. */
+  readonly environment: Readonly<Record<string, string>>;
+}
 
 export interface FunctionHostOptions {
   /** Root of the repository, from which the functions name their sources. */
   readonly root: string;
-  readonly functions: readonly FunctionPlan[];
+  readonly functions: readonly HostedFunction[];
   /** Files to load in place of sources, by source: `functions/api.lambda.ts`. */
   readonly bundles?: ReadonlyMap<string, string>;
-  /** What is added to the functions' own environment: AWS's endpoints, region, credentials. */
-  readonly environment: Readonly<Record<string, string>>;
   readonly log: LogFile;
 }
 
@@ -23,7 +28,7 @@ interface Pending {
 }
 
 /**
- * The functions of one instance in one worker thread, with an environment of its own.
+ * The functions of one instance in one worker thread, each with an environment of its own.
  *
  * Unlike on Lambda they share a process. So an invocation that runs out of time is answered as
  * failed but goes on: the code must bear that anyway. A thread that dies takes its invocations
@@ -38,13 +43,13 @@ export class FunctionHost {
 
   constructor(options: FunctionHostOptions) {
     this.options = options;
-    const [first, ...others] = options.functions;
-    for (const other of others)
-      if (!isDeepStrictEqual(other.environment, first?.environment))
-        throw new Error(
-          `the functions ${first?.name} and ${other.name} have different environments, ` +
-            'which the local runner cannot give them: set the same variables for all',
-        );
+    const entries = options.functions.map(({ entry }) => entry);
+    const twice = entries.find((entry, index) => entries.indexOf(entry) !== index);
+    if (twice !== undefined)
+      throw new Error(
+        `two functions have the source ${twice}: in one thread they would share its module, and ` +
+          'with it what it keeps of its environment',
+      );
   }
 
   /** Rejects when the function throws, runs out of time, or its thread ends. */
@@ -76,17 +81,16 @@ export class FunctionHost {
   }
 
   private start(): Worker {
-    const { root, functions, bundles, environment, log } = this.options;
+    const { root, functions, bundles, log } = this.options;
     const workerData: WorkerSetup = {
-      functions: functions.map(({ name, entry }) => ({
-        name,
-        entry,
-        file: bundles === undefined ? join(root, entry) : bundleOf(bundles, entry),
+      functions: functions.map((each) => ({
+        ...each,
+        file: bundles === undefined ? join(root, each.entry) : bundleOf(bundles, each.entry),
       })),
     };
     const worker = new Worker(new URL('./function-worker.ts', import.meta.url), {
       workerData,
-      env: { ...functions[0]?.environment, ...environment },
+      env: {},
       // Not the flags of the process that started this one, which may be a test runner.
       execArgv: [],
       stdout: true,

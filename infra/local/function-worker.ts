@@ -1,21 +1,24 @@
-/** Runs one instance's functions inside a worker thread, each in the environment of the instance. */
+/** Runs one instance's functions inside a worker thread, each in an environment of its own. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
+import { env } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 
 /** What the thread is started with. */
 export interface WorkerSetup {
-  readonly functions: readonly WorkerFunction[];
+  readonly functions: readonly FunctionSetup[];
 }
 
-export interface WorkerFunction {
+export interface FunctionSetup {
   readonly name: string;
   /** Its source, as the template names it. */
   readonly entry: string;
   /** What is loaded: that source, or what was made of it. */
   readonly file: string;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 export interface InvokeRequest {
@@ -33,7 +36,25 @@ type Handler = (event: unknown, context: object) => unknown;
 
 const setup: WorkerSetup = workerData;
 const handlers = new Map<string, Promise<Handler>>();
-const running = new AsyncLocalStorage<string>();
+const running = new AsyncLocalStorage<FunctionSetup>();
+
+// On Lambda each function has a process of its own, and in its environment the credentials of its
+// role. Here whoever asks sees the environment of the function that is running.
+process.env = new Proxy<NodeJS.ProcessEnv>({}, environmentOfRunning(env));
+syncBuiltinESMExports();
+
+function environmentOfRunning(ofNobody: NodeJS.ProcessEnv): ProxyHandler<NodeJS.ProcessEnv> {
+  const own = new Map(setup.functions.map(({ name, environment }) => [name, { ...environment }]));
+  const current = () => own.get(running.getStore()?.name ?? '') ?? ofNobody;
+  return {
+    get: (_, name) => Reflect.get(current(), name),
+    set: (_, name, value) => Reflect.set(current(), name, value),
+    has: (_, name) => Reflect.has(current(), name),
+    deleteProperty: (_, name) => Reflect.deleteProperty(current(), name),
+    ownKeys: () => Reflect.ownKeys(current()),
+    getOwnPropertyDescriptor: (_, name) => Reflect.getOwnPropertyDescriptor(current(), name),
+  };
+}
 
 // Each Lambda function has a log of its own; here the line says whose it is.
 const write = process.stdout.write.bind(process.stdout);
@@ -42,7 +63,7 @@ process.stdout.write = (chunk: string | Uint8Array, ...rest: unknown[]) =>
 
 /** A line that is a JSON object, with the member `function`. */
 function withFunction(chunk: string | Uint8Array): string | Uint8Array {
-  const name = running.getStore();
+  const name = shortName(running.getStore()?.entry);
   if (name === undefined || typeof chunk !== 'string' || !chunk.startsWith('{"')) return chunk;
   return `{"function":${JSON.stringify(name)},${chunk.slice(1)}`;
 }
@@ -52,12 +73,15 @@ parentPort?.on('message', (request: InvokeRequest) => {
 });
 
 async function run(request: InvokeRequest): Promise<InvokeReply> {
-  const { id } = request;
+  const { id, functionName } = request;
   try {
-    const handler = await handlerOf(request.functionName);
-    const result = await running.run(shortName(request.functionName), () =>
-      handler(request.event, contextOf(request)),
-    );
+    const found = setup.functions.find(({ name }) => name === functionName);
+    if (found === undefined) throw new Error(`there is no function ${functionName}`);
+    // Its module is read in its environment as well: that is when it makes its clients.
+    const result = await running.run(found, async () => {
+      const handler = await handlerOf(found);
+      return await handler(request.event, contextOf(request));
+    });
     // As Lambda does it: what is not JSON does not leave the function.
     return { id, outcome: 'answered', result: JSON.parse(JSON.stringify(result ?? null)) };
   } catch (error) {
@@ -66,28 +90,22 @@ async function run(request: InvokeRequest): Promise<InvokeReply> {
   }
 }
 
-function handlerOf(name: string): Promise<Handler> {
-  const known = handlers.get(name);
+function handlerOf(found: FunctionSetup): Promise<Handler> {
+  const known = handlers.get(found.name);
   if (known !== undefined) return known;
-  const loading = load(name);
-  handlers.set(name, loading);
+  const loading = load(found);
+  handlers.set(found.name, loading);
   return loading;
 }
 
-function functionOf(name: string): WorkerFunction | undefined {
-  return setup.functions.find((each) => each.name === name);
-}
-
 /** As its source is called: `audit` of functions/audit.lambda.ts. */
-function shortName(name: string): string {
-  return basename(functionOf(name)?.entry ?? name, '.lambda.ts');
+function shortName(entry: string | undefined): string | undefined {
+  return entry === undefined ? undefined : basename(entry, '.lambda.ts');
 }
 
-async function load(name: string): Promise<Handler> {
-  const found = functionOf(name);
-  if (found === undefined) throw new Error(`there is no function ${name}`);
-  const { handler } = await import(pathToFileURL(found.file).href);
-  if (typeof handler !== 'function') throw new Error(`${found.file} exports no function "handler"`);
+async function load({ file }: FunctionSetup): Promise<Handler> {
+  const { handler } = await import(pathToFileURL(file).href);
+  if (typeof handler !== 'function') throw new Error(`${file} exports no function "handler"`);
   return handler;
 }
 

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { callAws } from './aws-json.ts';
-import { FunctionHost } from './function-host.ts';
+import { FunctionHost, type HostedFunction } from './function-host.ts';
+import { checkMappings, type InstanceIdentities } from './instance-identities.ts';
 import { startListener } from './listener.ts';
 import type { LogFile } from './log-file.ts';
 import type { InstancePlan, StreamMapping } from './plan.ts';
@@ -20,8 +21,8 @@ export interface InstanceOptions {
   readonly plan: InstancePlan;
   /** Files to load in place of the functions' sources, by source. */
   readonly bundles?: ReadonlyMap<string, string>;
-  /** What the functions get on top of the environment in the template. */
-  readonly environment: Readonly<Record<string, string>>;
+  readonly functions: readonly HostedFunction[];
+  readonly identities: InstanceIdentities;
   readonly emulators: Emulators;
   /** The secret's value: `{"privateKeyPem": "…", "certificatePem": "…", …}`. */
   readonly keyFile: string;
@@ -58,7 +59,8 @@ export class RunningInstance {
   static async start(options: InstanceOptions): Promise<RunningInstance> {
     const { plan, log } = options;
     const provisioned = await provision(plan, options.emulators);
-    const host = new FunctionHost({ ...options, functions: plan.functions });
+    checkMappings(plan, options.identities);
+    const host = new FunctionHost(options);
     const sources: Stoppable[] = [];
     try {
       for (const mapping of plan.streams)

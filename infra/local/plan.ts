@@ -1,6 +1,8 @@
 /** What the templates of one instance ask for, in the terms of the local runner. */
-import { ResourceProperties } from './resource-properties.ts';
-import { type Attributes, type Resource, type StackTemplate, TemplateReader } from './template.ts';
+import { attributesOf, type Place } from './deployed-names.ts';
+import { planRights, type RightsPlan } from './plan-rights.ts';
+import { type ResourceProperties, readAll } from './resource-properties.ts';
+import { type Resource, type StackTemplate, TemplateReader } from './template.ts';
 
 export interface InstancePlan {
   readonly tables: readonly TablePlan[];
@@ -13,6 +15,7 @@ export interface InstancePlan {
   readonly pokes: readonly QueueMapping[];
   readonly schedules: readonly Schedule[];
   readonly routes: readonly Route[];
+  readonly rights: RightsPlan;
 }
 
 export interface TablePlan {
@@ -42,6 +45,7 @@ export interface BusPlan {
 export interface FunctionPlan {
   readonly name: string;
   readonly arn: string;
+  readonly roleArn: string;
   /** Path of the source from the root of the repository; it exports `handler`. */
   readonly entry: string;
   readonly timeoutMs: number;
@@ -82,13 +86,6 @@ export interface Route {
   readonly functionName: string;
 }
 
-export interface Place {
-  readonly instance: string;
-  readonly region: string;
-  readonly account: string;
-  readonly queueUrlOf: (queueName: string) => string;
-}
-
 /** Lambda's own default where a mapping of a queue does not limit it. */
 const CONCURRENCY_MAX = 10;
 
@@ -98,19 +95,17 @@ const IGNORED_TYPES = new Set([
   'AWS::CDK::Metadata',
   'AWS::CloudWatch::Alarm',
   'AWS::CloudWatch::Dashboard',
-  'AWS::IAM::Policy',
-  'AWS::IAM::Role',
-  'AWS::KMS::Key',
   'AWS::Lambda::Permission',
   'AWS::Logs::LogGroup',
-  'AWS::S3::BucketPolicy',
   'AWS::SNS::Subscription',
   'AWS::SNS::Topic',
   'AWS::SNS::TopicPolicy',
-  'AWS::SQS::QueuePolicy',
 ]);
 
-/** By type, the properties that make no difference on this machine. */
+/**
+ * By type, the properties that make no difference on this machine. Nothing is encrypted here; the
+ * rights on keys are checked.
+ */
 const IGNORED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   'AWS::ApiGatewayV2::Api': ['DisableExecuteApiEndpoint', 'Name'],
   'AWS::ApiGatewayV2::Integration': ['ApiId'],
@@ -128,7 +123,6 @@ const IGNORED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
     'LoggingConfig',
     'MemorySize',
     'ReservedConcurrentExecutions',
-    'Role',
     'Runtime',
   ],
   // The runner begins a stream where its own memory of it ends.
@@ -170,16 +164,7 @@ export function planInstance(stacks: readonly StackTemplate[], place: Place): In
   const all = <Plan>(
     type: string,
     plan: (properties: ResourceProperties, resource: Resource) => Plan,
-  ): Plan[] =>
-    reader.resources
-      .filter((resource) => resource.type === type)
-      .map((resource) => {
-        const ignored = [...(IGNORED_PROPERTIES[type] ?? []), TAGS];
-        const properties = new ResourceProperties(reader, resource, ignored);
-        const planned = plan(properties, resource);
-        properties.close();
-        return planned;
-      });
+  ): Plan[] => readAll(reader, type, [...(IGNORED_PROPERTIES[type] ?? []), TAGS], plan);
   checkTypes(reader.resources);
   const mappings = all('AWS::Lambda::EventSourceMapping', planMapping);
   const integrations = all('AWS::ApiGatewayV2::Integration', planIntegration);
@@ -208,6 +193,7 @@ export function planInstance(stacks: readonly StackTemplate[], place: Place): In
     functions: all('AWS::Lambda::Function', (properties, resource) => ({
       name: attributes(resource, 'Ref'),
       arn: attributes(resource, 'Arn'),
+      roleArn: properties.text('Role'),
       entry: entryOf(resource),
       timeoutMs: properties.number('Timeout') * 1000,
       environment: variablesOf(properties),
@@ -223,6 +209,7 @@ export function planInstance(stacks: readonly StackTemplate[], place: Place): In
       if (integration === undefined) throw properties.wrong('Target', 'an integration');
       return { key: properties.text('RouteKey'), functionName: integration.functionName };
     }),
+    rights: planRights(reader, place),
   };
 }
 
@@ -232,6 +219,11 @@ function checkTypes(resources: readonly Resource[]): void {
     ...IGNORED_TYPES,
     'AWS::Events::EventBus',
     'AWS::Events::Rule',
+    'AWS::IAM::Policy',
+    'AWS::IAM::Role',
+    'AWS::KMS::Key',
+    'AWS::S3::BucketPolicy',
+    'AWS::SQS::QueuePolicy',
   ]);
   const unknown = resources.find(({ type }) => !known.has(type));
   if (unknown !== undefined)
@@ -239,42 +231,6 @@ function checkTypes(resources: readonly Resource[]): void {
       `${unknown.logicalId} of stack ${unknown.stack.name} is a ${unknown.type}, ` +
         'which the local runner does not know',
     );
-}
-
-/** Names are made from the instance and the logical id, so that they are the same at each start. */
-function attributesOf(resource: Resource, place: Place): Attributes | undefined {
-  const name = `${place.instance}-${resource.logicalId}`;
-  const arn = (service: string, rest: string) =>
-    `arn:aws:${service}:${place.region}:${place.account}:${rest}`;
-  switch (resource.type) {
-    case 'AWS::DynamoDB::Table':
-      return {
-        Ref: name,
-        Arn: arn('dynamodb', `table/${name}`),
-        StreamArn: arn('dynamodb', `table/${name}/stream/local`),
-      };
-    case 'AWS::SQS::Queue': {
-      const fifo = resource.properties['FifoQueue'] === true;
-      const queueName = fifo ? `${name}.fifo` : name;
-      return { Ref: place.queueUrlOf(queueName), Arn: arn('sqs', queueName), QueueName: queueName };
-    }
-    case 'AWS::S3::Bucket':
-      return { Ref: name.toLowerCase(), Arn: `arn:aws:s3:::${name.toLowerCase()}` };
-    case 'AWS::KMS::Key':
-      return { Ref: name, Arn: arn('kms', `key/${name}`) };
-    case 'AWS::SecretsManager::Secret':
-      return { Ref: arn('secretsmanager', `secret:${name}`) };
-    case 'AWS::Events::EventBus': {
-      const busName = String(resource.properties['Name']);
-      return { Ref: busName, Arn: arn('events', `event-bus/${busName}`) };
-    }
-    case 'AWS::Lambda::Function':
-      return { Ref: name, Arn: arn('lambda', `function:${name}`) };
-    case 'AWS::ApiGatewayV2::Integration':
-      return { Ref: resource.logicalId };
-    default:
-      return undefined;
-  }
 }
 
 function entryOf({ metadata, logicalId, stack }: Resource): string {

@@ -1,5 +1,22 @@
 import type { Resource, TemplateReader } from './template.ts';
 
+/** Every resource of a type, read by `plan`, which must have looked at all of its properties. */
+export function readAll<Plan>(
+  reader: TemplateReader,
+  type: string,
+  ignored: readonly string[],
+  plan: (properties: ResourceProperties, resource: Resource) => Plan,
+): Plan[] {
+  return reader.resources
+    .filter((resource) => resource.type === type)
+    .map((resource) => {
+      const properties = new ResourceProperties(reader, resource, ignored);
+      const planned = plan(properties, resource);
+      properties.close();
+      return planned;
+    });
+}
+
 /**
  * The properties of one resource, read by name and kind.
  *
@@ -83,6 +100,12 @@ export class ResourceProperties {
   /** An error about one property, for what only the caller can judge. */
   wrong(name: string, expected: string): Error {
     return new Error(`${this.place()} has no property ${name} that is ${expected}`);
+  }
+
+  /** The error of whoever reads a part of this resource, with its place before it. */
+  at(error: unknown): Error {
+    const reason = error instanceof Error ? error.message : String(error);
+    return new Error(`${this.place()}: ${reason}`, { cause: error });
   }
 
   private take(name: string): unknown {

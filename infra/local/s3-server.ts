@@ -6,6 +6,9 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import type { AccessRequest } from './iam/evaluate.ts';
+import { s3Access, s3ListAccess } from './iam/service-access.ts';
+import type { FunctionIdentity, Identities } from './identity.ts';
 import { errorDocument, S3Error } from './s3-error.ts';
 import { answerFor } from './s3-get.ts';
 import { ObjectDirectory, type OpenObject, readPart } from './s3-object-directory.ts';
@@ -21,6 +24,8 @@ export interface S3ServerOptions {
   readonly port: number;
   readonly region: string;
   readonly secretOf: (accessKeyId: string) => string | undefined;
+  /** Functions, which are held to their rights; to a bucket they are their instance. */
+  readonly identities?: Identities;
   /** How long an upload may stand still, 20 seconds unless given. */
   readonly idleTimeoutMs?: number;
 }
@@ -127,19 +132,30 @@ async function answer(
     const { region, secretOf } = context.options;
     const signed = verifySignature(request, { region, secretOf, now: Date.now() });
     const operation = operationOf(request);
-    checkOwner(context.objects, request, signed);
+    const caller = context.options.identities?.functionOf(signed.accessKeyId);
+    const { bucket, key, headers } = request;
+    checkRights(caller, () => s3Access(operation, bucket, key, headers));
+    checkOwner(context.objects, request, caller?.instanceKeyId ?? signed.accessKeyId);
     if (operation === 'PutObject') await receive(context, request, signed, { message, response });
-    else await send(context, request, signed, response);
+    else await send(context, request, { ...signed, caller }, response);
   } catch (error) {
     refuse(message, response, error);
   }
 }
 
-function checkOwner(objects: ObjectDirectory, request: S3Request, signed: Signed): void {
+function checkRights(
+  caller: FunctionIdentity | undefined,
+  read: () => readonly AccessRequest[],
+): void {
+  const refusal = caller?.refusal(read);
+  if (refusal !== undefined) throw new S3Error('AccessDenied', refusal);
+}
+
+function checkOwner(objects: ObjectDirectory, request: S3Request, accessKeyId: string): void {
   const owner = objects.ownerOf(request.bucket);
   if (owner === undefined)
     throw new S3Error('NoSuchBucket', 'The specified bucket does not exist.');
-  if (owner !== signed.accessKeyId)
+  if (owner !== accessKeyId)
     throw new S3Error('AccessDenied', 'Access Denied: the bucket belongs to another access key.');
 }
 
@@ -174,12 +190,16 @@ async function receive(
 async function send(
   { objects }: Context,
   request: S3Request,
-  signed: Signed,
+  signed: Signed & { readonly caller: FunctionIdentity | undefined },
   response: ServerResponse,
 ): Promise<void> {
   checkEmptyPayload(signed);
   const object = await objects.find(request);
-  if (object === undefined) throw new S3Error('NoSuchKey', 'The specified key does not exist.');
+  if (object === undefined) {
+    // Whether an object is missing is told only to whoever may list the bucket.
+    checkRights(signed.caller, () => s3ListAccess(request.bucket));
+    throw new S3Error('NoSuchKey', 'The specified key does not exist.');
+  }
   try {
     await sendObject(object, request, response);
   } finally {

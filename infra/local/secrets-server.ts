@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { JsonRefusal, type JsonServer, startJsonServer } from './aws-json-server.ts';
+import type { Identities } from './identity.ts';
 
 export interface SecretsServer extends JsonServer {
   /** From now on the holder of the access key reads and writes the file by naming the ARN. */
@@ -29,7 +30,10 @@ interface Versions {
 }
 
 /** The operations of Secrets Manager that are used here: GetSecretValue and PutSecretValue. */
-export async function startSecretsServer(port: number): Promise<SecretsServer> {
+export async function startSecretsServer(
+  port: number,
+  identities?: Identities,
+): Promise<SecretsServer> {
   const secrets: LocalSecret[] = [];
   const versions = new Map<LocalSecret, Versions>();
   const find = (input: unknown, accessKeyId: string | undefined) => {
@@ -47,16 +51,17 @@ export async function startSecretsServer(port: number): Promise<SecretsServer> {
       become(known, { id: randomUUID(), value });
     return known;
   };
-  const server = await startJsonServer(port, {
-    'secretsmanager.GetSecretValue': async (input, accessKeyId) => {
+  const operations = {
+    'secretsmanager.GetSecretValue': async (input: unknown, accessKeyId: string | undefined) => {
       const secret = find(input, accessKeyId);
       return shown(secret, await versionsOf(secret), input);
     },
-    'secretsmanager.PutSecretValue': async (input, accessKeyId) => {
+    'secretsmanager.PutSecretValue': async (input: unknown, accessKeyId: string | undefined) => {
       const secret = find(input, accessKeyId);
       return await put(secret, await versionsOf(secret), input);
     },
-  });
+  };
+  const server = await startJsonServer(port, operations, identities);
   return { ...server, add: (secret) => secrets.push(secret) };
 }
 

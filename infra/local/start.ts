@@ -10,6 +10,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { type Member, prepareMembers } from './members.ts';
 import { createNarrator, duration, type Narrator } from './narrator.ts';
+import { RIGHTS_FILE, type RightsReport } from './rights-report.ts';
 import { type Told, tellStory } from './story.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -94,7 +95,8 @@ async function main(options: Options): Promise<void> {
     ...(options.file === undefined ? {} : { file: options.file }),
   });
   const sound = await verifyAll(narrator, members);
-  if (!sound) return stop(1);
+  const allowed = tellRights(narrator, cluster.rights(), options.directory);
+  if (!sound || !allowed) return stop(1);
   if (options.exit) {
     narrator.plain('\nEvery peer has confirmed every entry, and all ledgers verify.');
     return stop(0);
@@ -141,6 +143,17 @@ async function verifyAll(to: Narrator, members: readonly Member[]): Promise<bool
     sound &&= code === 0;
   }
   return sound;
+}
+
+/** Whether the roles of the templates allow all that the functions did. */
+function tellRights(to: Narrator, { refused, unused }: RightsReport, directory: string): boolean {
+  const count = Object.values(unused).flat().length;
+  to.plain(
+    `\nRights: ${refused.length} calls were refused by the roles of the templates; ${count} grants ` +
+      `were not used, which ${join(directory, RIGHTS_FILE)} lists at the end`,
+  );
+  for (const { instance, sentence } of refused) to.at(instance, sentence);
+  return refused.length === 0;
 }
 
 async function runCli(args: readonly string[], onLine: (line: string) => void): Promise<number> {

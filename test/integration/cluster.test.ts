@@ -292,3 +292,7 @@ describe('callers', () => {
     expect(body.code).toBe('ROLE_NOT_ALLOWED');
   });
 });
+
+test('the roles of the templates allowed every call of every function so far', () => {
+  expect(local.cluster.rights().refused).toEqual([]);
+});

@@ -213,6 +213,10 @@ describe('a conflict on a real cluster is found, told, and resolved', () => {
   });
 });
 
+test('the roles of the templates allowed every call of every function so far', () => {
+  expect(cluster?.rights().refused).toEqual([]);
+});
+
 test('every way out of the list is held', () => {
   const held = expectations.map(([kind, manner]) => `${kind} ${manner}`);
   const listed = drills.flatMap(({ kind, manners }) => manners.map((each) => `${kind} ${each}`));

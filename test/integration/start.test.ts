@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
+import { RIGHTS_FILE, type RightsReport } from '../../infra/local/rights-report.ts';
 import { consecutiveFreePorts } from './local-cluster.ts';
+import { unargued } from './unused-grants.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const directories: string[] = [];
@@ -56,7 +58,7 @@ function processesNaming(directory: string): string[] {
     });
 }
 
-test('the story ends with every entry confirmed and all ledgers sound, and survives a restart', async () => {
+test('the story ends with every entry confirmed and all ledgers sound, no right missing or to spare, and survives a restart', async () => {
   const directory = newDirectory();
   const port = String(await consecutiveFreePorts(4));
   const options = ['--exit', '--directory', directory, '--port', port];
@@ -75,6 +77,9 @@ test('the story ends with every entry confirmed and all ledgers sound, and survi
     const sound = output().match(/: sound: 22 entries, 17 documents/g) ?? [];
     expect(sound).toHaveLength(more.length === 0 ? 4 : 8);
     expect(processesNaming(directory)).toEqual([]);
+    const rights: RightsReport = JSON.parse(readFileSync(join(directory, RIGHTS_FILE), 'utf8'));
+    expect(rights.refused).toEqual([]);
+    expect(unargued(rights)).toEqual({ grants: [], reasons: [] });
   }
 }, 300_000);
 

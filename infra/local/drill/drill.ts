@@ -80,7 +80,9 @@ async function main({ drill, manner, directory: kept }: Options): Promise<void> 
   const site = { cluster, members, narrator, directory: join(directory, 'drill') };
   await holdDrill(site, drill, manner);
   narrator.plain(`\nThe drill is over after ${duration(performance.now() - started)}.`);
-  await stop(0);
+  const { refused } = cluster.rights();
+  for (const { instance, sentence } of refused) narrator.at(instance, `refused: ${sentence}`);
+  await stop(refused.length === 0 ? 0 : 1);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)

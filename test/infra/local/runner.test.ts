@@ -191,7 +191,7 @@ test('a function sees the environment of its instance, its own secret, and nothi
   const secretId = cluster.environmentOf('beta')['KEY_SECRET_ARN'];
   await expect(
     cluster.invoke('alpha', 'test/infra/local/fixture/answer.ts', { secretId }),
-  ).rejects.toThrow(/ResourceNotFoundException/);
+  ).rejects.toThrow(/AccessDeniedException/);
 });
 
 test('a function that takes too long fails, and one that dies takes only its thread along', async () => {

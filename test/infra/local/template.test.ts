@@ -137,7 +137,7 @@ describe('a plan', () => {
   });
 
   test('refuses a function that does not say its source', () => {
-    const lambda = { Type: 'AWS::Lambda::Function', Properties: { Timeout: 1 } };
+    const lambda = { Type: 'AWS::Lambda::Function', Properties: { Role: 'r', Timeout: 1 } };
 
     expect(() => plan({ Api: lambda })).toThrow('Api of stack own does not say its source');
   });
