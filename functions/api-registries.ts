@@ -1,10 +1,12 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Instance } from '../shared/adapters/aws/instance.ts';
 import { answer, problem } from '../shared/http/problem.ts';
 import { leadOf } from '../shared/ledger/chain.ts';
-import type { RegistryId } from '../shared/ledger/digest.ts';
+import type { CertificateId, RegistryId } from '../shared/ledger/digest.ts';
 import { type TransactionItem, transactionKey } from '../shared/ledger/state.ts';
 import { storedAppendResult } from '../shared/registry/append-result.ts';
 import type { Proposal } from '../shared/registry/commit-plan.ts';
+import { type HeldElsewhere, heldElsewhere } from '../shared/registry/held-elsewhere.ts';
 import { peerLags } from '../shared/registry/lag.ts';
 import * as registries from '../shared/registry/read-registries.ts';
 import {
@@ -22,9 +24,36 @@ export function createRegistry(appenderOf: AppenderOf): Handler<'createRegistry'
     if (first?.read.transaction.type !== 'create-registry')
       return problem('NOT_FIRST_ENTRY', 'the first transaction here must be a create-registry');
     const registryId = first.read.digest;
+    const { peers } = first.read.transaction;
+    const held = await heldSoon(instance, registryId, peers);
+    if (held !== undefined)
+      return problem(
+        'LEAD_NOT_RECONCILED',
+        `${held.peer} holds this registry through entry ${held.sequence}, and this instance lacks it: ` +
+          'its table was restored from before the registry was created. Its peers close it, and a ' +
+          'new registry names it as predecessor',
+      );
     const outcome = await appenderOf(instance).append(registryId, body);
     return appendAnswer(instance, registryId, outcome);
   };
+}
+
+/** A peer that does not answer keeps nobody from creating a registry. */
+const PATIENCE_MS = 5_000;
+
+async function heldSoon(
+  instance: Instance,
+  registryId: RegistryId,
+  peers: readonly CertificateId[],
+): Promise<HeldElsewhere | undefined> {
+  const ended = new AbortController();
+  const { signal } = ended;
+  const patience = setTimeout(PATIENCE_MS, undefined, { signal }).catch(() => undefined);
+  try {
+    return await Promise.race([heldElsewhere(instance, registryId, peers), patience]);
+  } finally {
+    ended.abort();
+  }
 }
 
 export function appendTransactions(appenderOf: AppenderOf): Handler<'appendTransactions'> {

@@ -1,11 +1,12 @@
-import { expect, test } from 'vitest';
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
 import { buildInvitation, receiveInvitation } from '../../shared/registry/invite.ts';
 import { carriedCommits, type Invitation } from '../../shared/registry/messages.ts';
 import type { Head } from '../../shared/registry/ports.ts';
 import { reconfigurePeers } from '../builders.ts';
 import { testInstance } from '../certificate-authority.ts';
 import { forgeCommit } from '../forged-commit.ts';
-import { MemoryCluster, type MemoryInstance } from '../memory-cluster.ts';
+import { MemoryCluster, type MemoryInstance, one, salt } from '../memory-cluster.ts';
 import { expectSound } from '../sound-ledger.ts';
 
 async function swarm() {
@@ -407,4 +408,36 @@ test('every poke and every answer of a minute may be lost: the next minutes make
     expect(await instance.known.conflicts(registryId)).toEqual([]);
     await expectSound(instance, registryId);
   }
+});
+
+describe('a lead whose table was restored from before a registry was created', () => {
+  async function restored() {
+    const cluster = new MemoryCluster();
+    const client = await cluster.add('client');
+    const architect = await cluster.add('architect');
+    const peers = [client.id, architect.id];
+    const draft = { type: 'create-registry' as const, transactionId: randomUUID(), peers };
+    const body = one(draft, { salt, name: 'Neubau' });
+    expect((await client.call('POST', '/v1/registries', body)).status).toBe(201);
+    await cluster.settle();
+    const again = await cluster.add('restored');
+    again.switchKey(client.certificate);
+    return { cluster, architect, body, again };
+  }
+
+  test('does not create it again while a mirror knows it', async () => {
+    const { architect, body, again } = await restored();
+
+    const answer = await again.call('POST', '/v1/registries', body);
+
+    expect([answer.status, answer.body.code]).toEqual([503, 'LEAD_NOT_RECONCILED']);
+    expect(answer.body.detail).toContain(`${architect.id} holds this registry through entry 1`);
+    expect(await again.known.registries(undefined, 10)).toEqual([]);
+  });
+
+  test('creates others', async () => {
+    const { again, architect } = await restored();
+
+    expect(await again.create([architect])).toMatch(/^[0-9a-f]{64}$/);
+  });
 });
