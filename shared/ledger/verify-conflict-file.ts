@@ -24,7 +24,8 @@ import { type Rechecked, recheckEvidence } from './recheck-evidence.ts';
  * 2. Certificates: of every instance that signed something, chaining to the cluster's CA, if given.
  * 3. Every report of the conflict: a peer's signature, about the same conflict, with evidence that
  *    comes out to its digest and shows what the report says. A lead is proven guilty by such evidence
- *    alone; what an instance says of itself, or of what it received, stays its word.
+ *    alone; what an instance says of itself, or of what it received, stays its word. So does a
+ *    further report whose evidence is not in the file.
  * 4. Every decision: the signatures of the operator and of the operator's instance.
  *
  * What the file does not hold it cannot show: somebody may have decided more since, and an entry on
@@ -167,7 +168,7 @@ function readReports(file: ConflictFile, lists: ProvedLists): ReadReports | Refu
   const findings = [first.finding];
   const named = new Set(first.conflict.evidence);
   for (const compact of file.reports) {
-    const report = readReport(file, lists, compact);
+    const report = readReport(file, lists, compact, 'further');
     if (report.outcome === 'refused') return report;
     if (conflictIdOf(report.conflict) !== conflictId)
       return malformed(`is about the conflict ${conflictId}, and holds a report of another one`);
@@ -185,7 +186,12 @@ interface ReadReport {
   readonly finding: ConflictFileFinding;
 }
 
-function readReport(file: ConflictFile, lists: ProvedLists, compact: string): ReadReport | Refused {
+function readReport(
+  file: ConflictFile,
+  lists: ProvedLists,
+  compact: string,
+  place?: 'further',
+): ReadReport | Refused {
   const read = readStatement(compact, conflictSchema);
   if (read.outcome === 'refused') return read;
   const conflict = read.statement;
@@ -193,9 +199,16 @@ function readReport(file: ConflictFile, lists: ProvedLists, compact: string): Re
     return refuse('STATEMENT_REGISTRY_DIFFERS', `is about the registry ${conflict.registryId}`);
   if (!lists.everPeers.has(conflict.signer))
     return refuse('SIGNER_NO_PEER', `${conflict.signer} reports, and never was a peer`);
+  const { signer: by, detectedAt, accused } = conflict;
+  // Who exported it may not have had that evidence: then the report is its signer's word.
+  if (place === 'further' && conflict.evidence.every((each) => file.evidence[each] === undefined)) {
+    const sentence =
+      `CLAIMED by ${by} on ${detectedAt}: the same ${conflict.kind} at entry ${conflict.sequence}; ` +
+      'the evidence of this report is not in this file';
+    return { outcome: 'read', conflict, finding: { finding: 'claimed', by, detectedAt, sentence } };
+  }
   const shown = recheckAll(conflict, file, lists);
   if (shown.outcome === 'refused') return shown;
-  const { signer: by, detectedAt, accused } = conflict;
   if (shown.proves === 'nothing-about-others' || accused === 'open') {
     const whose = accused === by ? ' about itself' : '';
     const sentence = `CLAIMED by ${by}${whose} on ${detectedAt}: ${shown.finding}`;

@@ -188,6 +188,22 @@ describe('the file of a fork', () => {
     ]);
   });
 
+  test('holds a further report without its evidence as the word of who signed it', () => {
+    const bare = { ...conflict, signer: witness.certificateId, evidence: [digestOf('elsewhere')] };
+    const parts = forkParts({ reports: [witness.sign(bare)] });
+
+    const { statements, sentences } = verified(parts);
+
+    expect(statements.map(({ finding }) => finding)).toEqual(['proven', 'claimed']);
+    expect(sentences[1]).toBe(
+      `CLAIMED by ${witness.certificateId} on ${bare.detectedAt}: the same fork at entry 4; the ` +
+        'evidence of this report is not in this file',
+    );
+    expect(refusal(forkParts({ conflict: finder.sign({ ...conflict, evidence: [] }) }))).toMatch(
+      /^CONFLICT_FILE_MALFORMED .* names no evidence/,
+    );
+  });
+
   test('verifies without the CA, and says that it was not there', () => {
     const outcome = verifyConflictFile(encodeConflictFile(forkParts()), {});
 
