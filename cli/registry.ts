@@ -5,7 +5,12 @@ import { runCommand } from './command.ts';
 import { keyCommands } from './key-commands.ts';
 import { operatorCommands } from './operator-commands.ts';
 
-const commands = { ...applicationCommands, ...operatorCommands, ...keyCommands, ...certificateCommands };
+const commands = {
+  ...applicationCommands,
+  ...operatorCommands,
+  ...keyCommands,
+  ...certificateCommands,
+};
 
 const wanted = process.argv.slice(2);
 if (wanted.length === 0 || wanted[0] === 'help' || wanted[0] === '--help') {

@@ -50,7 +50,7 @@ const short = (id: string) => id.slice(0, 8);
 
 describe('conflicts', () => {
   test('are listed, and one of them is told with its story and what comes next', async () => {
-    const { run, R, conflictId, mirror, lead, atLead, operator } = await tampered();
+    const { run, R, conflictId, mirror, lead, atLead, atMirror, operator } = await tampered();
 
     const listed = await run('conflicts', '--registry', R);
     await run('resolve', '--registry', R, '--manner', 'replay', '--reason', 'geprüft', ...operator);
@@ -68,16 +68,23 @@ describe('conflicts', () => {
     expect(story.lines).toEqual([
       `conflict ${conflictId}: OPEN`,
       `local-tampering at entry 2, ${short(mirror.id)} about itself`,
-      expect.stringMatching(new RegExp(`^ {2}20\\S+Z {2}reported by ${short(mirror.id)}$`)),
       expect.stringMatching(
         new RegExp(
-          `decided replay by ${short(lead.operator.certificateId)} at ${short(lead.id)}: ` +
+          `^ {2}20\\S+Z {2}reported by ${short(mirror.id)}, by its clock \\(arrived here 20\\S+Z\\)$`,
+        ),
+      ),
+      `    CLAIMED by ${short(mirror.id)} about itself: "entry 2 was changed"`,
+      expect.stringMatching(
+        new RegExp(
+          `^ {2}arrived here 20\\S+Z {2}decided replay by ${short(lead.operator.certificateId)} at ${short(lead.id)}: ` +
             '"geprüft", resolution [0-9a-f]{64}$',
         ),
       ),
+      expect.stringMatching(/^PROVEN and CLAIMED: as this instance finds; .*check it$/),
       'can be decided here: replay, expel, close',
       `lead: ${short(lead.id)} ${atLead.origin}`,
-      'next: Nothing: it closes as soon as whoever reported it has confirmed entry 2.',
+      `next: An operator there sets the copy of ${atMirror.origin} aside. Then it closes as soon ` +
+        `as whoever reported it has confirmed entry 2. Missing: ${atMirror.origin}.`,
     ]);
     expect(decided.lines[0]).toMatch(/, resolution [0-9a-f]{8}$/);
     expect(decided.lines.at(-1)).toMatch(/^in force: replay, resolution [0-9a-f]{64}$/);
