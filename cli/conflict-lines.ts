@@ -138,15 +138,32 @@ function eventText(event: Exclude<ConflictEvent, ReportEvent>): string {
 
 /** What a file about a conflict proves, from the file alone. */
 export function provenLines(found: VerifiedConflictFile): string[] {
-  const { conflictId, registryId, kind, sequence, lead, guilty, cluster, exportedAt } = found;
+  const { conflictId, registryId, registry, kind, sequence, lead, provenAbout } = found;
   return [
-    `registry ${registryId}`,
+    registry === 'checked'
+      ? `registry ${registryId}, as given`
+      : `registry ${registryId}: NOT compared with any; name the one that you know with --registry`,
     `conflict ${conflictId}: ${kind} at entry ${sequence}, where ${lead} led`,
-    guilty === undefined ? 'nobody is proven guilty' : `proven guilty: ${guilty}`,
+    provenAbout === undefined
+      ? 'nothing is proven about anybody'
+      : `proven about: ${provenAbout}; its key signed, and who used the key is not shown`,
     ...found.sentences.map((sentence) => `  ${sentence}`),
+    ...certificateLines(found),
+    `exported ${found.exportedAt}, by the word of whoever did`,
+    'whole statements may be missing: compare with the file of a second instance',
+  ];
+}
+
+/** Whom the certificates in the file name. */
+function certificateLines({ cluster, instances }: VerifiedConflictFile): string[] {
+  return [
     cluster === 'checked'
-      ? 'certificates: of the cluster whose CA was given'
-      : 'certificates: not held against any CA, so ids stand for keys alone; name one with --ca',
-    `exported ${exportedAt}, by the word of whoever did`,
+      ? 'certificates: of the cluster whose CA was given; they name'
+      : 'certificates: not held against any CA, so ids stand for keys alone, and anybody can have ' +
+        'made these names; name a CA with --ca',
+    ...instances.map(
+      ({ certificateId, subject, endpoint }) =>
+        `  ${certificateId}: ${printable(subject)}, ${printable(endpoint)}`,
+    ),
   ];
 }

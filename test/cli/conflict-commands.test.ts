@@ -121,14 +121,21 @@ describe('the file about a conflict', () => {
     expect(found).toMatchObject({ code: 0 });
     expect(found.lines.slice(0, 4)).toEqual([
       `${out}: sound`,
-      `registry ${R}`,
+      `registry ${R}, as given`,
       `conflict ${conflictId}: invalid-transaction at entry 3, where ${lead.id} led`,
-      `proven guilty: ${lead.id}`,
+      `proven about: ${lead.id}; its key signed, and who used the key is not shown`,
     ]);
     expect(found.lines[4]).toMatch(new RegExp(`^ {2}PROVEN about ${lead.id}: `));
-    expect(found.lines.at(-2)).toBe('certificates: of the cluster whose CA was given');
-    expect(alone.lines.at(-2)).toMatch(/not held against any CA/);
-    expect(same.lines).toEqual(found.lines);
+    expect(found.lines).toContain('certificates: of the cluster whose CA was given; they name');
+    expect(found.lines).toContainEqual(
+      expect.stringMatching(new RegExp(`^ {2}${lead.id}: CN=.*, ${atLead.origin}$`)),
+    );
+    expect(found.lines.at(-1)).toMatch(/^whole statements may be missing: compare/);
+    expect(alone.lines[1]).toBe(
+      `registry ${R}: NOT compared with any; name the one that you know with --registry`,
+    );
+    expect(alone.lines.join()).toMatch(/not held against any CA/);
+    expect(same.lines.slice(2)).toEqual(found.lines.slice(2));
     expect(atLead.arrived.length).toBe(before);
     const again = await run('conflict', conflictId, '--registry', R, '--out', out);
     expect(again).toMatchObject({ code: 1, lines: [expect.stringMatching(/not overwritten/)] });
@@ -156,14 +163,14 @@ describe('the file about a conflict', () => {
     expect(receipt.lines.join()).toMatch(/WRONG: UNKNOWN_FORMAT: .*"verify-receipt" for receipts$/);
   });
 
-  test('of a claim says that nobody is proven guilty', async () => {
+  test('of a claim says that nothing is proven about anybody', async () => {
     const { run, R, conflictId, path, mirror } = await tampered();
     const out = path('conflict.json');
     await run('conflict', conflictId, '--registry', R, '--out', out);
 
     const { lines } = await run('verify-conflict', out);
 
-    expect(lines[3]).toBe('nobody is proven guilty');
+    expect(lines[3]).toBe('nothing is proven about anybody');
     expect(lines[4]).toMatch(new RegExp(`^ {2}CLAIMED by ${mirror.id} about itself on 20`));
   });
 });

@@ -84,7 +84,7 @@ describe('reading conflicts', () => {
     expect(verifyConflictFile(bytes, { registryId, clusterCaPem })).toMatchObject({
       outcome: 'verified',
       conflictId,
-      guilty: lead.id,
+      provenAbout: lead.id,
     });
   });
 

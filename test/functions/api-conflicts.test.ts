@@ -179,7 +179,7 @@ describe('an open conflict', () => {
         outcome: 'verified',
         conflictId,
         kind: 'invalid-transaction',
-        guilty: client.id,
+        provenAbout: client.id,
       });
     }
   });

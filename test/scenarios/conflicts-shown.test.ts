@@ -1,8 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { type Digest, digestOf, type Sequence } from '../../shared/ledger/digest.ts';
+import {
+  type Digest,
+  digestOf,
+  type RegistryId,
+  type Sequence,
+} from '../../shared/ledger/digest.ts';
 import { encodeEvidence, readEvidence } from '../../shared/ledger/evidence.ts';
+import { LedgerVerifier } from '../../shared/ledger/verify.ts';
 import { verifyConflictFile } from '../../shared/ledger/verify-conflict-file.ts';
 import { buildConflictFile } from '../../shared/registry/conflict-evidence.ts';
+import { exportCopyLines } from '../../shared/registry/export-copy.ts';
 import { forkEvidence } from '../../shared/registry/gather-evidence.ts';
 import { keptStatement } from '../../shared/registry/kept-statements.ts';
 import { encodeMessage } from '../../shared/registry/messages.ts';
@@ -10,6 +17,7 @@ import { readPeers } from '../../shared/registry/read-peers.ts';
 import { readConflict } from '../../shared/registry/read-story.ts';
 import { uploadDocument } from '../builders.ts';
 import { acceptAt, decide, openAt, setAsideAt } from '../conflicts.ts';
+import { edited } from '../damaged-store.ts';
 import { asOperator } from '../deciding.ts';
 import { deliveryOf, forgeCommit } from '../forged-commit.ts';
 import type { MemoryInstance } from '../memory-cluster.ts';
@@ -154,6 +162,55 @@ describe('a fork whose replay was decided', () => {
       const worths = history.flatMap((each) => (each.kind === 'report' ? [each.worth] : []));
       expect([instance.name, worths]).toEqual([instance.name, finders.map(() => 'proven')]);
     }
+  });
+});
+
+describe('an older copy', () => {
+  async function verifiedCopy(instance: MemoryInstance, registryId: RegistryId, copy: number) {
+    const verifier = new LedgerVerifier({ registryId, rules: true });
+    const head = await headOf(instance, registryId);
+    for await (const line of exportCopyLines(instance.known, head, copy))
+      verifier.line(Buffer.from(line));
+    return verifier.end();
+  }
+
+  test('is exported as it is: the branch that gave way is a sound chain, with who confirmed it', async () => {
+    const { cluster, client, contractor, all, registryId, said } = await forked();
+    const { digest: givesWay } = await linkAt(contractor, registryId, 5);
+    const entries = said.digests.map((digest) => ({ sequence: 5 as Sequence, digest }));
+    await decide(client, registryId, { manner: 'replay', entries });
+    await rest(cluster);
+    for (const mirror of all.slice(1)) await acceptAt(mirror, registryId);
+    await setAsideAt(contractor, registryId, { from: 5 });
+    await rest(cluster);
+    await client.record(registryId, 'AFTER');
+    await rest(cluster);
+
+    const older = await verifiedCopy(contractor, registryId, 1);
+    const present = await verifiedCopy(contractor, registryId, 2);
+
+    expect(older).toMatchObject({ outcome: 'verified', entries: 5, headDigest: givesWay });
+    expect(older).toMatchObject({ resolutions: [] });
+    expect(present).toMatchObject({ outcome: 'verified', entries: 6 });
+    expect(present).toMatchObject({ resolutions: [{ manner: 'replay', sequence: 6 }] });
+  });
+
+  test('that was tampered with is wrong at that entry', async () => {
+    const { cluster, client, contractor, registryId } = await swarm();
+    contractor.known.damage = {
+      entry: (stored, copy) => (stored.sequence === 3 && copy === 1 ? edited(stored) : stored),
+    };
+    const conflictId = await findTampering(contractor, registryId, 3);
+    await rest(cluster);
+    await decide(client, registryId, { manner: 'replay' });
+    await setAsideAt(contractor, registryId, { from: 3, conflicts: [conflictId] });
+    await rest(cluster);
+
+    expect(await verifiedCopy(contractor, registryId, 1)).toMatchObject({
+      outcome: 'wrong',
+      sequence: 3,
+    });
+    expect(await verifiedCopy(contractor, registryId, 2)).toMatchObject({ outcome: 'verified' });
   });
 });
 

@@ -91,8 +91,9 @@ export async function showProof(
   const verified = verifyConflictFile(bytes, trust);
   if (verified.outcome === 'refused')
     throw new Error(`the conflict file is refused: ${verified.code}: ${verified.detail}`);
-  const guilty = verified.guilty === undefined ? 'nobody' : drilled.nameOf(verified.guilty);
-  narrator.at('anybody', `verifies the file without network; proven guilty: ${guilty}`);
+  const { provenAbout } = verified;
+  const whom = provenAbout === undefined ? 'nobody' : drilled.nameOf(provenAbout);
+  narrator.at('anybody', `verifies the file without network; proven about: ${whom}`);
   for (const sentence of verified.sentences) narrator.at('', drilled.named(sentence));
   return verified.sentences;
 }
