@@ -53,4 +53,11 @@ export async function setAsideAt(
     `its operator sets the copy aside from entry ${said.from} on; copy ${said.copy} begins, and ` +
       'the old one stays as evidence',
   );
+  const { said: found } = await drilled.operator(name).conflict(drilled.registryId, conflictId);
+  if (said.from < found.sequence)
+    drilled.at(
+      name,
+      `not from entry ${found.sequence} on: ${said.from === 1 ? 'no entry' : `entry ${said.from - 1} is the last`} ` +
+        'before it that another instance has confirmed just as it is stored here',
+    );
 }

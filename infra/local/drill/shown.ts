@@ -45,8 +45,11 @@ export async function showAlarm(
     `found by ${first.instance}, accused: ${accused}`,
     drilled.named(first.detail),
   ]);
-  const names = drilled.online.length === 4 ? 'every instance' : drilled.online.join(', ');
-  narrator.at(names, `knows ${duration(knownAfterMs)} after the cause`);
+  const [names, know] =
+    drilled.online.length === 4
+      ? ['every instance', 'knows']
+      : [drilled.online.join(', '), drilled.online.length === 1 ? 'knows' : 'know'];
+  narrator.at(names, `${know} ${duration(knownAfterMs)} after the cause`);
   return { ...first, foundAfterMs, knownAfterMs };
 }
 
