@@ -37,21 +37,22 @@ export async function awaitedAcceptances(
   store: LedgerStore,
   head: Head,
 ): Promise<AwaitedAcceptance[]> {
-  const resolutions = await allResolutions(store, head.registryId);
+  const { registryId } = head;
+  const resolutions = await allResolutions(store, registryId);
   if (resolutions.length === 0) return [];
   const ended = new Set(resolutions.map(({ resolution }) => resolution.after));
-  const standing = resolutions.filter(({ digest }) => !ended.has(digest));
-  const reports = await allReports(store, head.registryId);
-  const opened = new Set((await store.conflicts(head.registryId)).map((each) => each.conflictId));
+  const reports = await allReports(store, registryId);
+  const opened = new Set((await store.conflicts(registryId)).map((each) => each.conflictId));
+  const done = await readDone(store, head);
   const found: AwaitedAcceptance[] = [];
-  for (const known of standing) {
+  for (const known of resolutions) {
     const { digest, resolution } = known;
     const about = reports.filter(
       ({ conflictId, said }) =>
         resolution.conflicts.includes(conflictId) && accusesLead(head, known, said),
     );
-    if (about.length === 0) continue;
-    const stopped = await stoppedBy(store, head, known);
+    if (ended.has(digest) || about.length === 0) continue;
+    const stopped = await stoppedBy(store, head, known, done);
     const { manner, conflicts } = resolution;
     // A claim that did not reproduce stops nobody but its finder, which an expulsion takes off.
     const peers = about.some(({ conflictId }) => opened.has(conflictId))
@@ -74,43 +75,57 @@ function accusesLead(
   return isOfLead(kind) || accused === resolution.signer || accused === leadOf(configuration);
 }
 
+/** What the mirrors have done, as known here. */
+interface Done {
+  readonly closed: ReadonlySet<CertificateId>;
+  /** Who has accepted a resolution, each as its digest and theirs. */
+  readonly accepted: ReadonlySet<string>;
+  /** Through which entry each has confirmed. */
+  readonly confirmed: ReadonlyMap<CertificateId, number>;
+  /** The entry that names a resolution. */
+  readonly namedAt: (resolution: Digest) => number | undefined;
+}
+
+async function readDone(store: LedgerStore, { registryId, configuration }: Head): Promise<Done> {
+  const accepted = new Set<string>();
+  for (const { kind, statement } of await store.kept(registryId)) {
+    const { resolution, signer } = payloadOf(statement) as Acceptance;
+    if (kind === 'acceptance') accepted.add(`${resolution} ${signer}`);
+  }
+  const confirmed = new Map<CertificateId, number>();
+  for (const peer of configuration.peers.slice(1)) {
+    const newest = await store.newestConfirmation(registryId, peer);
+    confirmed.set(peer, newest?.sequence ?? 0);
+  }
+  const { items } = await store.read(registryId, [NAMED_KEY]);
+  return {
+    closed: new Set((await allClosings(store, registryId)).map(({ said }) => said.signer)),
+    accepted,
+    confirmed,
+    namedAt: (resolution) => namedAt((key) => items.get(key), resolution),
+  };
+}
+
 /** Mirrors that have neither accepted it, nor closed, nor confirmed the entry that names it. */
 async function stoppedBy(
   store: LedgerStore,
   head: Head,
   { digest, resolution }: KnownResolution,
+  { closed, accepted, confirmed, namedAt: entryNaming }: Done,
 ): Promise<CertificateId[]> {
-  const { registryId } = head;
-  const mirrors = head.configuration.peers.slice(1).filter((peer) => peer !== resolution.signer);
-  const kept = await store.kept(registryId);
-  const done = new Set((await allClosings(store, registryId)).map(({ said }) => said.signer));
-  for (const { kind, statement } of kept) {
-    const said = payloadOf(statement) as Acceptance;
-    if (kind === 'acceptance' && said.resolution === digest) done.add(said.signer);
-  }
-  const missing = mirrors.filter((peer) => !done.has(peer));
+  const missing = head.configuration.peers
+    .slice(1)
+    .filter((peer) => peer !== resolution.signer && !closed.has(peer))
+    .filter((peer) => !accepted.has(`${digest} ${peer}`));
   if (head.decided?.includes(digest) === true) return missing;
-  const { items } = await store.read(registryId, [NAMED_KEY]);
-  const sequence = namedAt((key) => items.get(key), digest);
-  return sequence === undefined ? [] : notPast(store, head, missing, sequence);
-}
-
-/** Of the mirrors those that were there before the entry, and have not confirmed it. */
-async function notPast(
-  store: LedgerStore,
-  head: Head,
-  mirrors: readonly CertificateId[],
-  sequence: number,
-): Promise<CertificateId[]> {
+  const sequence = entryNaming(digest);
+  const before = missing.filter((peer) => (confirmed.get(peer) ?? 0) < (sequence ?? 0));
+  if (sequence === undefined || before.length === 0) return [];
+  // Who was added since knows of it from the ledger.
   const [stored] = await store.entriesAt(head.registryId, head.copy, [sequence]);
-  if (stored === undefined || mirrors.length === 0) return [];
+  if (stored === undefined) return [];
   const { peers } = await listBefore(store, head, stored);
-  const newest = await Promise.all(
-    mirrors.map((peer) => store.newestConfirmation(head.registryId, peer)),
-  );
-  return mirrors.filter(
-    (peer, index) => peers.includes(peer) && (newest[index]?.sequence ?? 0) < sequence,
-  );
+  return before.filter((peer) => peers.includes(peer));
 }
 
 /** The accused of a tampering, while it has not set its own copy aside since it last said so. */
