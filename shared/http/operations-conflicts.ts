@@ -106,7 +106,7 @@ function conflictMembers() {
     statement: statementSchema,
     kind: conflictKindSchema,
     sequence: described(z.int().min(1), 'The entry that it is about.'),
-    accused: described(z.string(), 'A certificate id, or `open`: nothing is said about whose fault it is.'),
+    accused: described(z.string(), 'A certificate id, or `open`: whose fault it is is not said.'),
     signer: described(certificateIdSchema, 'The instance that found it.'),
     digests: described(z.array(digestSchema), 'What disagrees, sorted.'),
     detectedAt: described(timestampSchema, 'By the clock of the finder.'),

@@ -23,13 +23,13 @@ import { type Rechecked, recheckEvidence } from './recheck-evidence.ts';
  * 1. The peer lists, from the registry id on. So it is known who led, and who was a peer.
  * 2. Certificates: of every instance that signed something, chaining to the cluster's CA, if given.
  * 3. Every report of the conflict: a peer's signature, about the same conflict, with evidence that
- *    comes out to its digest and shows what the report says. About a lead it is proven by such evidence
- *    alone; what an instance says of itself, or of what it received, stays its word. So does a
+ *    comes out to its digest and shows what the report says. About a lead it is proven by such
+ *    evidence alone; what an instance says of itself, or of what it received, stays its word. So does a
  *    further report whose evidence is not in the file.
  * 4. Every decision: the signatures of the operator and of the operator's instance.
  *
- * Each statement is protected by its signatures, the file as a whole by nothing: whoever hands it on can
- * leave out whole statements, and change `exportedAt`.
+ * Each statement is protected by its signatures, the file as a whole by nothing: whoever hands it on
+ * can leave out whole statements, and change `exportedAt`.
  *
  * What the file does not hold it cannot show: somebody may have decided more since, and an entry on
  * which the evidence rests may have been voided before by another resolution, or a take-back that is

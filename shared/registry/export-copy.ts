@@ -9,9 +9,10 @@ import { type StatementBefore, statementsBefore } from './statements-before.ts';
 
 /**
  * The export of an older copy, which was set aside or taken back: evidence, for an expert. The lines
- * are those of an export, entries as they are stored, whatever they are worth: whoever verifies them finds
- * a branch, which is a chain of the lead's checkpoints, or what is wrong, and where. What was confirmed
- * is there as far as it is about these entries; closings are not, for they are about the present copy.
+ * are those of an export, entries as they are stored, whatever they are worth: whoever verifies them
+ * finds a branch, which is a chain of the lead's checkpoints, or what is wrong, and where. What was
+ * confirmed is there as far as it is about these entries; closings are not, for they are about the
+ * present copy.
  */
 export async function* exportCopyLines(
   store: LedgerStore,
