@@ -70,6 +70,13 @@ function sentenceOf(error: unknown): string {
   throw error;
 }
 
+/** Whoever reads may have had enough, as `head` has: the work is done all the same. */
+export function outliveReader(output: NodeJS.WriteStream): void {
+  output.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 function commandIn(
   commands: Commands,
   commandLine: readonly string[],

@@ -13,12 +13,14 @@ import { type Digest, isDigest, type RegistryId } from '../shared/ledger/digest.
 import { LedgerVerifier, type Report } from '../shared/ledger/verify.ts';
 import { type AuditOutcome, auditRegistry } from '../shared/registry/audit.ts';
 import { exportLines } from '../shared/registry/export.ts';
-import type { BlobStore, LedgerStore } from '../shared/registry/ports.ts';
+import { exportCopyLines } from '../shared/registry/export-copy.ts';
+import type { BlobStore, Head, LedgerStore } from '../shared/registry/ports.ts';
 import {
   CommandMistake,
   type Commands,
   codeOf,
   type Given,
+  numberOf,
   type Output,
   readText,
   requireAbsent,
@@ -39,9 +41,11 @@ export const operatorCommands: Commands = {
     run: verify,
   },
   export: {
-    usage: 'export [--environment <file>] --registry <id> --out <file>',
+    usage:
+      'export [--environment <file>] --registry <id> --out <file> [--copy <number>] ' +
+      '(of an older copy, which is evidence)',
     required: ['registry', 'out'],
-    optional: ['environment'],
+    optional: ['environment', 'copy'],
     run: exportRegistry,
   },
   'verify-export': {
@@ -105,8 +109,19 @@ async function verify(given: Given, output: Output): Promise<void> {
     const report = await auditRegistry(storage, registryId);
     if (report.outcome !== 'sound') wrong += 1;
     output(`${registryId}: ${reportText(report)}`);
+    for (const line of olderCopies(await storage.store.head(registryId))) output(line);
   }
   if (wrong > 0) throw new CommandMistake(`${wrong} of ${ids.length} ledgers are wrong`);
+}
+
+/** They are not read: they are evidence, and may well be wrong. */
+function olderCopies(head: Head | undefined): string[] {
+  if (head === undefined || head.copy === 1) return [];
+  const older = Array.from({ length: head.copy - 1 }, (_, index) => index + 1).join(', ');
+  return [
+    `  that is copy ${head.copy}; older ones are kept as evidence: ${older}; write one with ` +
+      '"registry export --copy"',
+  ];
 }
 
 function reportText(report: AuditOutcome): string {
@@ -140,11 +155,17 @@ async function exportRegistry(given: Given, output: Output): Promise<void> {
   await requireAbsent(out);
   const { store } = await openStorage(given);
   const registryId = registryOf(given);
-  if (registryId === undefined || (await store.head(registryId)) === undefined)
+  const head = registryId === undefined ? undefined : await store.head(registryId);
+  if (registryId === undefined || head === undefined)
     throw new CommandMistake(`${registryId}: this instance holds no such registry`);
+  const copy = numberOf(given.optional('copy'), 'copy') ?? head.copy;
+  if (copy < 1 || copy > head.copy)
+    throw new CommandMistake(`--copy ${copy}: this instance has the copies 1 to ${head.copy}`);
+  const older = copy < head.copy;
   let lines = 0;
   const text = async function* () {
-    for await (const line of exportLines(store, registryId)) {
+    const all = older ? exportCopyLines(store, head, copy) : exportLines(store, registryId);
+    for await (const line of all) {
       lines += 1;
       yield line;
       yield Buffer.from('\n');
@@ -152,6 +173,11 @@ async function exportRegistry(given: Given, output: Output): Promise<void> {
   };
   await writeWhole(out, text());
   output(`${out}: ${lines} lines`);
+  if (older)
+    output(
+      `copy ${copy} of ${head.copy}: it was set aside or taken back, and counts no more. ` +
+        '"registry verify-export" says whether it is a sound chain, or what is wrong where',
+    );
 }
 
 async function verifyExport(given: Given, output: Output): Promise<void> {
@@ -206,12 +232,19 @@ async function opened(file: string): Promise<FileHandle> {
   throw unreadable(file, 'EISDIR');
 }
 
+/** What a sound file does not say of itself. */
+const NOT_SHOWN: readonly string[] = [
+  '  ids stand for keys: no certificate is in an export, and no CA was asked',
+  '  confirmations and closings may have been left out: compare with the export of a second instance',
+];
+
 /** A beginning of a ledger is a ledger: only another source shows that nothing is missing. */
 function headLines({ entries, headDigest }: Report, wanted: Digest | undefined): string[] {
   const line = `  head   entry ${entries}, digest ${headDigest}`;
-  if (wanted !== undefined) return [`${line}, as given`];
+  if (wanted !== undefined) return [`${line}, as given`, ...NOT_SHOWN];
   return [
     line,
+    ...NOT_SHOWN,
     '  a file that was cut after a commit looks the same: compare entries and head digest with ' +
       'what an instance or a receipt says',
   ];

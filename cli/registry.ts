@@ -1,7 +1,7 @@
 /** The command `registry`. */
 import { applicationCommands } from './application-commands.ts';
 import { certificateCommands } from './certificate-commands.ts';
-import { runCommand } from './command.ts';
+import { outliveReader, runCommand } from './command.ts';
 import { keyCommands } from './key-commands.ts';
 import { operatorCommands } from './operator-commands.ts';
 
@@ -11,6 +11,8 @@ const commands = {
   ...keyCommands,
   ...certificateCommands,
 };
+
+outliveReader(process.stdout);
 
 const wanted = process.argv.slice(2);
 if (wanted.length === 0 || wanted[0] === 'help' || wanted[0] === '--help') {

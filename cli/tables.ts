@@ -50,20 +50,31 @@ export function statusText(status: ReceiptStatus): string {
 }
 
 /** A registry's head and its peers, as one instance knows them. */
-export function registryLines({
-  registryId,
-  head,
-  openConflicts,
-  peers,
-}: RegistryAnswer): string[] {
+export function registryLines(answer: RegistryAnswer): string[] {
+  const { registryId, head, peers } = answer;
   return [
     `registry ${registryId}`,
     `head     entry ${head.sequence}, digest ${head.digest}, ${head.timestamp}`,
-    openConflicts.length === 0
-      ? 'conflicts none'
-      : `STOPPED  by ${openConflicts.length} open conflict(s): ${openConflicts.join(', ')}`,
+    ...(answer.closed === true
+      ? [`CLOSED   here at entry ${head.sequence}, for good: nothing is recorded here any more`]
+      : []),
+    conflictsLine(answer),
     ...aligned([PEER_COLUMNS, ...peers.map(peerCells)]).map((line) => `  ${line}`),
   ];
+}
+
+/** Also where nothing is open here, and others still wait for their operators. */
+function conflictsLine({ openConflicts, peers }: RegistryAnswer): string {
+  if (openConflicts.length > 0)
+    return `STOPPED  by ${openConflicts.length} open conflict(s): ${openConflicts.join(', ')}`;
+  const stopped = peers.filter(({ awaitsAcceptance }) => awaitsAcceptance !== undefined);
+  if (stopped.length === 0) return 'conflicts none';
+  const names = stopped.map(({ peer }) => short(peer)).join(', ');
+  const digests = [...new Set(stopped.map(({ awaitsAcceptance }) => awaitsAcceptance))];
+  return (
+    `conflicts none open here; STOPPED until their operators accept: ${names} ` +
+    `(resolution ${digests.join(', ')})`
+  );
 }
 
 type PeerRow = RegistryAnswer['peers'][number];
@@ -72,11 +83,11 @@ const PEER_COLUMNS = ['role', 'peer', 'state', 'confirmed', 'behind', 'delivered
 
 /** One peer of the list in force: one that was never heard of is a row like any other. */
 function peerCells(peer: PeerRow): string[] {
-  const { role, self, state, deliveredThrough, failures, lastError = '' } = peer;
+  const { role, self, deliveredThrough, failures, lastError = '' } = peer;
   return [
     role,
     short(peer.peer),
-    printable(state),
+    stateText(peer),
     confirmedText(peer),
     behindText(peer),
     deliveredThrough === undefined ? '-' : `through ${deliveredThrough}`,
@@ -85,6 +96,12 @@ function peerCells(peer: PeerRow): string[] {
       failures === 0 ? '' : `failed ${failures} times, last: ${printable(lastError)}`,
     ]),
   ];
+}
+
+/** What has stopped it comes before how far it is. */
+function stateText({ state, closedAt, awaitsAcceptance }: PeerRow): string {
+  if (closedAt !== undefined) return `CLOSED at ${closedAt}`;
+  return awaitsAcceptance === undefined ? printable(state) : 'to accept';
 }
 
 function confirmedText({ role, confirmedThrough }: PeerRow): string {

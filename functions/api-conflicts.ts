@@ -6,6 +6,7 @@ import { accept } from '../shared/registry/accept.ts';
 import { close } from '../shared/registry/close.ts';
 import { buildConflictFile } from '../shared/registry/conflict-evidence.ts';
 import * as conflicts from '../shared/registry/read-conflicts.ts';
+import { readConflict as readStory } from '../shared/registry/read-story.ts';
 import { type Order, resolve } from '../shared/registry/resolve.ts';
 import * as setAsides from '../shared/registry/set-aside.ts';
 import { shownStatement } from '../shared/registry/shown-statement.ts';
@@ -19,7 +20,7 @@ export const listConflicts: Handler<'listConflicts'> = (request) =>
 export const readConflict: Handler<'readConflict'> = (request) =>
   withHead(request, async (head) => {
     const { conflictId } = request.parameters;
-    const found = await conflicts.readConflict(request.instance, head, conflictId);
+    const found = await readStory(request.instance, head, conflictId);
     return found === undefined ? conflictUnknown() : answer(200, found);
   });
 

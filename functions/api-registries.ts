@@ -7,7 +7,7 @@ import { type TransactionItem, transactionKey } from '../shared/ledger/state.ts'
 import { storedAppendResult } from '../shared/registry/append-result.ts';
 import type { Proposal } from '../shared/registry/commit-plan.ts';
 import { type HeldElsewhere, heldElsewhere } from '../shared/registry/held-elsewhere.ts';
-import { peerLags } from '../shared/registry/lag.ts';
+import { readPeers } from '../shared/registry/read-peers.ts';
 import * as registries from '../shared/registry/read-registries.ts';
 import {
   type AppenderOf,
@@ -100,7 +100,8 @@ export const readRegistry: Handler<'readRegistry'> = (request) =>
       checkpoint,
       configuration: { sequence: configuration.sequence, digest: configuration.digest },
       openConflicts,
-      peers: await peerLags(instance, head),
+      ...(head.closed === true ? { closed: true } : {}),
+      peers: await readPeers(instance, head),
     });
   });
 

@@ -87,12 +87,15 @@ const peerState = z.object({
   failures: z.int().min(0),
   nextAttemptAt: timestampSchema.exactOptional(),
   lastError: words.exactOptional(),
+  closedAt: sequenceSchema.exactOptional(),
+  awaitsAcceptance: digestSchema.exactOptional(),
 });
 
 export const registryAnswer = z.object({
   ...registryMembers,
   configuration: linkSchema,
   openConflicts: z.array(digestSchema),
+  closed: z.literal(true).exactOptional(),
   peers: z.array(peerState),
 });
 
@@ -177,6 +180,8 @@ const conflictMembers = {
   reports: z.int().min(1),
   resolution: digestSchema.exactOptional(),
   awaitsAcceptance: z.boolean(),
+  /** An instance that does not know whom it waits for tells nobody. */
+  notAccepted: z.array(certificateIdSchema).default([]),
 };
 
 /** What the statement says is read from the statement itself. */
@@ -185,6 +190,9 @@ const historyRow = z.object({
   at: timestampSchema,
   statement,
   decision: statement.exactOptional(),
+  /** Of a report, by the evidence that the instance has. */
+  worth: z.enum(['proven', 'claimed']).exactOptional(),
+  finding: words.exactOptional(),
 });
 
 export const conflictsAnswer = z.object({
@@ -204,6 +212,10 @@ export const conflictAnswer = z.object({
   manners: z.array(z.enum(['replay', 'expel', 'replace', 'set-aside', 'take-back', 'close'])),
   setAside: setAsideChoice.exactOptional(),
   decideAt: z.object({ certificateId: certificateIdSchema, endpoint: words.exactOptional() }),
+  document: z
+    .object({ documentId: identifierSchema, version: versionSchema, contentDigest: digestSchema })
+    .exactOptional(),
+  branches: z.object({ stays: digestSchema, givesWay: digestSchema }).exactOptional(),
   next: words,
 });
 
@@ -328,6 +340,7 @@ export type CheckpointRow = z.output<typeof checkpointsAnswer>['checkpoints'][nu
 export type ConflictRow = z.output<typeof conflictsAnswer>['conflicts'][number];
 export type HistoryRow = z.output<typeof historyRow>;
 export type SetAsideChoice = z.output<typeof setAsideChoice>;
+export type Disputed = Pick<z.output<typeof conflictAnswer>, 'document' | 'branches'>;
 export type Superseded = NonNullable<z.output<typeof superseded>>;
 export type AppendAnswer = z.output<typeof appendAnswer>;
 export type VersionRow = z.output<typeof versionsAnswer>['versions'][number];

@@ -26,6 +26,7 @@ import {
   type ConflictRow,
   conflictAnswer,
   conflictsAnswer,
+  type Disputed,
   type HistoryRow,
   type SetAsideChoice,
 } from './answers.ts';
@@ -49,11 +50,13 @@ export interface ConflictSummary {
   readonly resolution?: Digest;
   /** An operator of the instance has to accept that resolution: the lead is the accused. */
   readonly awaitsAcceptance: boolean;
+  /** Mirrors that are stopped until their operators accept `resolution`, as the instance knows. */
+  readonly notAccepted: readonly CertificateId[];
 }
 
 /** What was signed about a conflict, verified: `said` is what the signatures are over. */
 export type ConflictEvent =
-  | (SignedEvent & { readonly kind: 'report'; readonly said: ConflictStatement })
+  | ReportEvent
   | DecidedResolution
   | (DecidedEvent & { readonly kind: 'acceptance'; readonly said: Acceptance })
   | (DecidedEvent & { readonly kind: 'set-aside'; readonly said: SetAside })
@@ -65,6 +68,15 @@ interface SignedEvent {
   /** Of what the statement says. */
   readonly digest: Digest;
   readonly statement: Compact;
+}
+
+/** What the evidence comes to is the instance's word: the conflict file proves it. */
+export interface ReportEvent extends SignedEvent {
+  readonly kind: 'report';
+  readonly said: ConflictStatement;
+  /** Absent: the instance has no evidence of it that shows it. */
+  readonly worth?: 'proven' | 'claimed';
+  readonly finding?: string;
 }
 
 /** Signed by an operator as well, over the same. */
@@ -87,7 +99,7 @@ export interface RegistryConflicts {
 }
 
 /** One conflict with its story. */
-export interface ConflictStory extends ConflictSummary {
+export interface ConflictStory extends ConflictSummary, Disputed {
   /** In the order of time, as the instance has it. */
   readonly history: readonly ConflictEvent[];
   /** What can be decided at this instance. */
@@ -96,7 +108,7 @@ export interface ConflictStory extends ConflictSummary {
   readonly setAside?: SetAsideChoice;
   /** The lead, where it is decided. */
   readonly decideAt: { readonly certificateId: CertificateId; readonly endpoint?: string };
-  /** What has to happen next, and who has to do it: one sentence for people. */
+  /** What has to happen next, and who has to do it: sentences for people. */
   readonly next: string;
 }
 
@@ -128,10 +140,19 @@ export async function readConflict(
   const summary = summaryOf(registryId, answer);
   if (summary.conflictId !== conflictId)
     throw notProven(`asked for the conflict ${conflictId}, answered is ${summary.conflictId}`);
-  const { history, manners, setAside, decideAt, next } = answer;
+  const { history, manners, setAside, decideAt, document, branches, next } = answer;
   const events = history.map((row) => eventOf(registryId, row));
   const choice = setAside === undefined ? {} : { setAside };
-  return { ...summary, history: events, manners, ...choice, decideAt, next };
+  return {
+    ...summary,
+    history: events,
+    manners,
+    ...choice,
+    decideAt,
+    ...(document === undefined ? {} : { document }),
+    ...(branches === undefined ? {} : { branches }),
+    next,
+  };
 }
 
 /**
@@ -156,7 +177,7 @@ export async function readEvidence(
 }
 
 function summaryOf(registryId: string, row: ConflictRow): ConflictSummary {
-  const { open, contested, recordedAt, reports, resolution, awaitsAcceptance } = row;
+  const { open, contested, recordedAt, reports, resolution, awaitsAcceptance, notAccepted } = row;
   const read = proven(registryId, readStatement(row.statement, conflictSchema));
   const conflictId = conflictIdOf(read.statement);
   if (conflictId !== row.conflictId)
@@ -171,6 +192,7 @@ function summaryOf(registryId: string, row: ConflictRow): ConflictSummary {
     reports,
     ...(resolution === undefined ? {} : { resolution }),
     awaitsAcceptance,
+    notAccepted,
   };
 }
 
@@ -194,7 +216,9 @@ function eventOf(registryId: string, row: HistoryRow): ConflictEvent {
         digest,
         compact,
       } = proven(registryId, readStatement(row.statement, conflictSchema));
-      return { kind, at, digest, statement: compact, said };
+      const { worth, finding } = row;
+      const found = worth === undefined || finding === undefined ? {} : { worth, finding };
+      return { kind, at, digest, statement: compact, said, ...found };
     }
     case 'resolution':
       return { kind, at, ...countersigned(registryId, row, resolutionSchema) };

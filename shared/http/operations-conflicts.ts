@@ -6,10 +6,12 @@ import { limits } from '../ledger/limits.ts';
 import {
   certificateIdSchema,
   digestSchema,
+  identifierSchema,
   linkSchema,
   sequenceSchema,
   timestampSchema,
 } from '../ledger/schema.ts';
+import { versionSchema } from '../ledger/transaction.ts';
 import { type Answer, defineOperations } from './operation.ts';
 import { DECISION_PROBLEMS } from './problem-groups.ts';
 import { jsonBody } from './request-body.ts';
@@ -78,6 +80,12 @@ const report = named('ConflictReport', 'What an instance found.', () =>
     ...signedMembers('report'),
     detectedAt: timestampSchema,
     evidence: described(z.array(digestSchema), 'By digest: kept by the finder.'),
+    worth: described(
+      z.enum(['proven', 'claimed']).exactOptional(),
+      'Of the evidence, rechecked here: proof about the accused, or the word of the signer. ' +
+        'Absent: the evidence is not here, or does not show it.',
+    ),
+    finding: described(z.string().exactOptional(), 'What was found, in words.'),
   }),
 );
 
@@ -98,7 +106,7 @@ function conflictMembers() {
     statement: statementSchema,
     kind: conflictKindSchema,
     sequence: described(z.int().min(1), 'The entry that it is about.'),
-    accused: described(z.string(), 'A certificate id, or `open`: nobody is proven guilty.'),
+    accused: described(z.string(), 'A certificate id, or `open`: whose fault it is is not said.'),
     signer: described(certificateIdSchema, 'The instance that found it.'),
     digests: described(z.array(digestSchema), 'What disagrees, sorted.'),
     detectedAt: described(timestampSchema, 'By the clock of the finder.'),
@@ -110,6 +118,10 @@ function conflictMembers() {
     awaitsAcceptance: described(
       z.boolean(),
       'The lead is accused: an operator of this instance has to accept the resolution.',
+    ),
+    notAccepted: described(
+      z.array(certificateIdSchema),
+      'Mirrors that are stopped until their operators accept `resolution`, as known here.',
     ),
   };
 }
@@ -145,7 +157,21 @@ const conflict = named('Conflict', 'One disagreement with its whole story.', () 
       z.strictObject({ certificateId: certificateIdSchema, endpoint: z.url().exactOptional() }),
       'The lead, where it is decided.',
     ),
-    next: described(z.string(), 'What has to happen next and who has to do it: one sentence.'),
+    document: described(
+      z
+        .strictObject({
+          documentId: identifierSchema,
+          version: versionSchema,
+          contentDigest: digestSchema,
+        })
+        .exactOptional(),
+      'The version whose bytes are in dispute.',
+    ),
+    branches: described(
+      z.strictObject({ stays: digestSchema, givesWay: digestSchema }).exactOptional(),
+      "Of a fork whose replay was decided, where this instance can tell: the lead's own copy stays.",
+    ),
+    next: described(z.string(), 'What has to happen next and who has to do it, for people.'),
   }),
 );
 

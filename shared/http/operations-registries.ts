@@ -65,6 +65,14 @@ const peerState = named('PeerState', 'One peer of the list in force, as known he
     failures: z.int().min(0),
     nextAttemptAt: timestampSchema.exactOptional(),
     lastError: z.string().exactOptional(),
+    closedAt: described(
+      sequenceSchema.exactOptional(),
+      'It has closed the registry, for good: its last entry.',
+    ),
+    awaitsAcceptance: described(
+      digestSchema.exactOptional(),
+      'It is stopped until its operator has accepted this resolution, as far as is known here.',
+    ),
   }),
 );
 
@@ -75,6 +83,10 @@ const registry = named('Registry', 'One registry with its peers.', () =>
     checkpoint: statementSchema,
     configuration: linkSchema,
     openConflicts: z.array(digestSchema),
+    closed: described(
+      z.literal(true).exactOptional(),
+      'This instance has closed the registry, for good: its head is its last entry.',
+    ),
     peers: z.array(peerState),
   }),
 );

@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import type { Link } from './backlinks.ts';
 import { type ConflictStatement, conflictIdOf } from './conflict.ts';
 import type { ConflictFile } from './conflict-file.ts';
 import { type ReadCountersigned, readCountersigned } from './countersigned.ts';
@@ -30,6 +31,14 @@ export interface FiledFinding {
   readonly reason?: string;
   /** Of a resolution. */
   readonly manner?: Manner;
+  /** What a resolution names: entries that are replaced, or both branches of a fork. */
+  readonly entries?: readonly Link[];
+  /** Of a resolution: the lead's head when it was decided. */
+  readonly through?: Link;
+  /** Of a resolution: the one that it ends. */
+  readonly after?: Digest;
+  /** Of a resolution: the one in the file that has ended it. */
+  readonly endedBy?: Digest;
   /** The resolution that an acceptance accepts. */
   readonly resolution?: Digest;
   readonly sentence: string;
@@ -58,7 +67,15 @@ export function readFiledDecisions(
     if ('outcome' in read) return read;
     findings.push(read);
   }
-  return { outcome: 'read', findings };
+  return { outcome: 'read', findings: findings.map((each) => withEnd(each, findings)) };
+}
+
+/** A resolution that a later one has ended does not count any more. */
+function withEnd(finding: FiledFinding, all: readonly FiledFinding[]): FiledFinding {
+  const later = all.find((each) => each.after === finding.digest);
+  if (later === undefined) return finding;
+  const sentence = `${finding.sentence}; ENDED by the resolution ${later.digest}`;
+  return { ...finding, endedBy: later.digest, sentence };
 }
 
 interface About {
@@ -88,15 +105,25 @@ function readResolution(filed: Filed, about: About): FiledFinding | Refused {
   const read = readDecided(filed, resolutionSchema, about);
   if (read.outcome === 'refused') return read;
   const { statement, digest } = read;
-  const { manner, through, reason } = statement;
+  const { manner, through, entries, after, reason } = statement;
   const unfit = isTakeBackBeside(statement, about)
     ? undefined
     : (flawOfNamed(statement, about) ?? flawOfManner(statement, about));
   if (unfit !== undefined) return unfit;
-  const sentence =
-    `DECIDED by ${whoDecided(statement)}, with the ledger at entry ${through.sequence}: ` +
-    `${manner}: ${quoted(reason)}`;
-  return { ...decidedBy(statement), kind: 'resolution', digest, manner, sentence };
+  const named = entries.map(linkText);
+  const sentence = [
+    `DECIDED by ${whoDecided(statement)}, with the ledger at ${linkText(through)}: ` +
+      `${manner}: ${quoted(reason)}`,
+    `the resolution ${digest}`,
+    ...(named.length === 0 ? [] : [`it names ${named.join(', ')}`]),
+    ...(after === undefined ? [] : [`it ends the resolution ${after}`]),
+  ].join('; ');
+  const said = { manner, entries, through, ...(after === undefined ? {} : { after }) };
+  return { ...decidedBy(statement), kind: 'resolution', digest, ...said, sentence };
+}
+
+function linkText({ sequence, digest }: Link): string {
+  return `entry ${sequence} (${digest})`;
 }
 
 /** It is no decision about a fork, and may be why two copies of the accused are none. */

@@ -75,6 +75,16 @@ export function copiesOf({ chains }: EvidenceOf<'fork'>): readonly [number, numb
   return [one.statement.copy, other.statement.copy];
 }
 
+/** Which digests each sound chain gives the place, and who had confirmed that. */
+export function branchesOf(
+  conflict: ConflictStatement,
+  { chains }: EvidenceOf<'fork'>,
+): Pick<Proven, 'digests' | 'holder'>[] {
+  return chains
+    .map((chain) => provenBy(conflict, chain))
+    .filter((proven) => proven.outcome === 'proven');
+}
+
 interface Proven {
   readonly outcome: 'proven';
   readonly copy: number;

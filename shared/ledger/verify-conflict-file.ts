@@ -23,9 +23,13 @@ import { type Rechecked, recheckEvidence } from './recheck-evidence.ts';
  * 1. The peer lists, from the registry id on. So it is known who led, and who was a peer.
  * 2. Certificates: of every instance that signed something, chaining to the cluster's CA, if given.
  * 3. Every report of the conflict: a peer's signature, about the same conflict, with evidence that
- *    comes out to its digest and shows what the report says. A lead is proven guilty by such evidence
- *    alone; what an instance says of itself, or of what it received, stays its word.
+ *    comes out to its digest and shows what the report says. About a lead it is proven by such
+ *    evidence alone; what an instance says of itself, or of what it received, stays its word. So does a
+ *    further report whose evidence is not in the file.
  * 4. Every decision: the signatures of the operator and of the operator's instance.
+ *
+ * Each statement is protected by its signatures, the file as a whole by nothing: whoever hands it on
+ * can leave out whole statements, and change `exportedAt`.
  *
  * What the file does not hold it cannot show: somebody may have decided more since, and an entry on
  * which the evidence rests may have been voided before by another resolution, or a take-back that is
@@ -58,6 +62,13 @@ export type ConflictFileFinding =
     }
   | FiledFinding;
 
+/** What a certificate says of the instance, proven as far as `cluster` is checked. */
+export interface CertifiedInstance {
+  readonly certificateId: CertificateId;
+  readonly subject: string;
+  readonly endpoint: string;
+}
+
 export interface VerifiedConflictFile {
   readonly outcome: 'verified';
   readonly registryId: RegistryId;
@@ -67,10 +78,14 @@ export interface VerifiedConflictFile {
   readonly accused: ConflictStatement['accused'];
   /** Who led at that entry, by the peer lists. */
   readonly lead: CertificateId;
-  /** Who is proven guilty. Absent: the file holds claims alone. */
-  readonly guilty?: CertificateId;
+  /** Whose key proves it; not who used that. Absent: the file holds claims alone. */
+  readonly provenAbout?: CertificateId;
   /** Whether the certificates were held against the cluster's CA. */
   readonly cluster: 'checked' | 'not-checked';
+  /** Whether the registry id was held against a given one. */
+  readonly registry: 'checked' | 'not-checked';
+  /** Instances whose certificates are in the file, and whom these name. */
+  readonly instances: readonly CertifiedInstance[];
   /** The word of whoever exported the file. */
   readonly exportedAt: string;
   readonly statements: readonly ConflictFileFinding[];
@@ -99,7 +114,8 @@ export function verifyConflictFile(
   const decided = readFiledDecisions(file, lists, conflict);
   if (decided.outcome === 'refused') return decided;
   const statements = [...reports.findings, ...decided.findings];
-  const unknown = [...signersOf(lists, statements)].find((signer) => !known.ids.has(signer));
+  const ids = new Set(known.instances.map(({ certificateId }) => certificateId));
+  const unknown = [...signersOf(lists, statements)].find((signer) => !ids.has(signer));
   if (unknown !== undefined) return malformed(`lacks the certificate of ${unknown}`);
   const proven = reports.findings.find(({ finding }) => finding === 'proven');
   return {
@@ -110,8 +126,10 @@ export function verifyConflictFile(
     sequence: conflict.sequence,
     accused: conflict.accused,
     lead: leadAt(lists.lists, conflict.sequence),
-    ...(proven?.finding === 'proven' ? { guilty: proven.about } : {}),
+    ...(proven?.finding === 'proven' ? { provenAbout: proven.about } : {}),
     cluster: trust.clusterCaPem === undefined ? 'not-checked' : 'checked',
+    registry: trust.registryId === undefined ? 'not-checked' : 'checked',
+    instances: known.instances,
     exportedAt: file.exportedAt,
     statements,
     sentences: statements.map(({ sentence }) => sentence),
@@ -124,7 +142,7 @@ function malformed(detail: string): Refused {
 
 interface Known {
   readonly outcome: 'known';
-  readonly ids: ReadonlySet<CertificateId>;
+  readonly instances: readonly CertifiedInstance[];
 }
 
 /** Judged by the time for which they were issued, not by today's: the file is for years. */
@@ -132,18 +150,18 @@ function readCertificates(
   { certificates }: ConflictFile,
   caPem: string | undefined,
 ): Known | Refused {
-  const ids = new Set<CertificateId>();
+  const instances: CertifiedInstance[] = [];
   for (const pem of certificates) {
     const read = readCertificate(pem);
     if (read.outcome === 'refused') return refusedCertificate(read.code, read.reason);
-    const { certificateId, endpoint } = read.certificate;
+    const { certificateId, endpoint, subject } = read.certificate;
     if (endpoint === undefined)
       return refusedCertificate('CERTIFICATE_WITHOUT_ENDPOINT', `${certificateId} is no instance`);
     const verdict = caPem === undefined ? undefined : verifyIssuer(read.certificate, caPem);
     if (verdict?.outcome === 'refused') return refusedCertificate(verdict.code, verdict.reason);
-    ids.add(certificateId);
+    instances.push({ certificateId, subject, endpoint });
   }
-  return { outcome: 'known', ids };
+  return { outcome: 'known', instances };
 }
 
 function refusedCertificate(code: string, reason: string): Refused {
@@ -167,7 +185,7 @@ function readReports(file: ConflictFile, lists: ProvedLists): ReadReports | Refu
   const findings = [first.finding];
   const named = new Set(first.conflict.evidence);
   for (const compact of file.reports) {
-    const report = readReport(file, lists, compact);
+    const report = readReport(file, lists, compact, 'further');
     if (report.outcome === 'refused') return report;
     if (conflictIdOf(report.conflict) !== conflictId)
       return malformed(`is about the conflict ${conflictId}, and holds a report of another one`);
@@ -185,7 +203,12 @@ interface ReadReport {
   readonly finding: ConflictFileFinding;
 }
 
-function readReport(file: ConflictFile, lists: ProvedLists, compact: string): ReadReport | Refused {
+function readReport(
+  file: ConflictFile,
+  lists: ProvedLists,
+  compact: string,
+  place?: 'further',
+): ReadReport | Refused {
   const read = readStatement(compact, conflictSchema);
   if (read.outcome === 'refused') return read;
   const conflict = read.statement;
@@ -193,9 +216,16 @@ function readReport(file: ConflictFile, lists: ProvedLists, compact: string): Re
     return refuse('STATEMENT_REGISTRY_DIFFERS', `is about the registry ${conflict.registryId}`);
   if (!lists.everPeers.has(conflict.signer))
     return refuse('SIGNER_NO_PEER', `${conflict.signer} reports, and never was a peer`);
+  const { signer: by, detectedAt, accused } = conflict;
+  // Who exported it may not have had that evidence: then the report is its signer's word.
+  if (place === 'further' && conflict.evidence.every((each) => file.evidence[each] === undefined)) {
+    const sentence =
+      `CLAIMED by ${by} on ${detectedAt}: the same ${conflict.kind} at entry ${conflict.sequence}; ` +
+      'the evidence of this report is not in this file';
+    return { outcome: 'read', conflict, finding: { finding: 'claimed', by, detectedAt, sentence } };
+  }
   const shown = recheckAll(conflict, file, lists);
   if (shown.outcome === 'refused') return shown;
-  const { signer: by, detectedAt, accused } = conflict;
   if (shown.proves === 'nothing-about-others' || accused === 'open') {
     const whose = accused === by ? ' about itself' : '';
     const sentence = `CLAIMED by ${by}${whose} on ${detectedAt}: ${shown.finding}`;

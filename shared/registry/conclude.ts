@@ -25,6 +25,8 @@ export interface ConcludePorts {
   readonly clock: Clock;
 }
 
+type ReplayPorts = Omit<ConcludePorts, 'clock'>;
+
 const ATTEMPTS_MAX = 8;
 
 /** Closes every open conflict that is over. Returns the ids. */
@@ -125,10 +127,19 @@ async function isReplayed(
   { conflictId, said }: OpenConflict,
   through: Link,
 ): Promise<boolean> {
-  const { store } = ports;
   const range = { from: through.sequence, count: 1 };
-  const [own] = await store.entries(head.registryId, head.copy, range);
+  const [own] = await ports.store.entries(head.registryId, head.copy, range);
   if (!sameLink(own, through)) return false;
+  return (await missingReplays(ports, head, { conflictId, said, through })).length === 0;
+}
+
+/** Whom a replay waits for: those of the mirrors concerned that have not confirmed it as they must. */
+export async function missingReplays(
+  ports: ReplayPorts,
+  head: Head,
+  { conflictId, said, through }: Omit<Replaying, 'mirror'>,
+): Promise<CertificateId[]> {
+  const { store } = ports;
   const [lead, ...mirrors] = head.configuration.peers;
   const reports = await allReports(store, head.registryId);
   const reporters = new Set(
@@ -139,10 +150,11 @@ async function isReplayed(
   const accuses = isOfLead(said.kind) || said.accused === lead;
   const present = accuses ? mirrors : await newestPeers(store, head);
   const concerned = said.kind === 'fork' ? mirrors : mirrors.filter((peer) => reporters.has(peer));
-  const asked = concerned.filter((peer) => present.includes(peer));
-  for (const mirror of asked)
-    if (!(await hasReplayed(ports, head, { conflictId, said, mirror, through }))) return false;
-  return true;
+  const missing: CertificateId[] = [];
+  for (const mirror of concerned.filter((peer) => present.includes(peer)))
+    if (!(await hasReplayed(ports, head, { conflictId, said, mirror, through })))
+      missing.push(mirror);
+  return missing;
 }
 
 interface Replaying {
@@ -154,7 +166,7 @@ interface Replaying {
 
 /** Whether the mirror has confirmed it, in the copy that takes the place of a wrong one. */
 async function hasReplayed(
-  { store, signer }: ConcludePorts,
+  { store, signer }: ReplayPorts,
   head: Head,
   { conflictId, said, mirror, through }: Replaying,
 ): Promise<boolean> {
@@ -174,7 +186,7 @@ async function hasReplayed(
 }
 
 /** Those of the mirror that name the conflict, since it last reported it: found again is not over. */
-async function setAsidesSince(
+export async function setAsidesSince(
   store: LedgerStore,
   registryId: RegistryId,
   { conflictId, mirror }: Pick<Replaying, 'conflictId' | 'mirror'>,

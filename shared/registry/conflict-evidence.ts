@@ -21,8 +21,9 @@ import { decisionsAbout, type KeptDecision } from './read-conflicts.ts';
  * Everything about one conflict in one file, for somebody who has nothing else: protocol section 7.
  * Only reads, so a crash leaves nothing behind.
  *
- * 1. The reports whose evidence is here and shows what they say; of none the first one, so that the
- *    claim can at least be looked at.
+ * 1. All reports. First one whose evidence is here and shows what it says; of none the first one
+ *    that has some, so that the claim can at least be looked at. Evidence that does not show what its
+ *    report says, or is too much, is left out: then the report is its signer's word.
  * 2. What people decided about it.
  * 3. Every peer list from entry 1 on, and the certificates of all who signed something.
  */
@@ -52,13 +53,18 @@ export async function buildConflictFile(
   if (reports[0] === undefined) return { outcome: 'unknown-conflict' };
   const known = await knownHere(store, head);
   const shown = await shownReports(ports, reports, known);
-  const [first, ...further] = shown;
+  const [first] = shown;
   if (first === undefined) return { outcome: 'evidence-missing', finder: reports[0].said.signer };
+  const further = reports.filter(({ statement }) => statement !== first.statement);
   const kept = await store.kept(registryId);
   const decisions = [...decisionsAbout(kept, conflictId), ...takeBacksBeside(kept, shown)];
   const { configurations } = await buildInvitation(store, head);
   const leads = leadsOfEnded(registryId, configurations);
-  const signers = new Set([...leads, ...shown.flatMap(signersOf), ...decisions.map(signerOf)]);
+  const signers = new Set([
+    ...leads,
+    ...[first, ...further].flatMap(signersOf),
+    ...decisions.map(signerOf),
+  ]);
   const certificates: string[] = [];
   for (const signer of signers) {
     const pem = await store.certificate(signer);
@@ -139,7 +145,7 @@ function takeBacksBeside(
   });
 }
 
-function signersOf({ said: { signer, accused } }: ShownReport): CertificateId[] {
+function signersOf({ said: { signer, accused } }: Report): CertificateId[] {
   return accused === 'open' ? [signer] : [signer, accused];
 }
 

@@ -91,14 +91,20 @@ async function closingsOf(store: LedgerStore, head: Head): Promise<KnownClosing[
   return closings.filter(({ said }) => peers.has(said.signer));
 }
 
-function lineBefore(said: StatementBefore): Uint8Array {
+/** What comes before entry 1. */
+export function lineBefore(said: StatementBefore): Uint8Array {
   return said.kind === 'conflict'
     ? encodeSignedLine(said.statement)
     : encodeCountersignedLine(said.signed);
 }
 
 /** The entry with its transaction and what stands beside that. */
-function* linesOf({ transaction, details, redaction, entry }: StoredEntry): Iterable<Uint8Array> {
+export function* linesOf({
+  transaction,
+  details,
+  redaction,
+  entry,
+}: StoredEntry): Iterable<Uint8Array> {
   yield transaction;
   if (details !== undefined) yield details;
   if (redaction !== undefined) yield encodeRedactedLine(redaction);

@@ -1,10 +1,8 @@
-import { readCertificate } from '../ledger/certificate.ts';
-import { leadOf } from '../ledger/chain.ts';
 import type { ConflictKind, ConflictStatement } from '../ledger/conflict.ts';
 import type { CertificateId, Digest } from '../ledger/digest.ts';
 import { type Compact, payloadOf } from '../ledger/jws.ts';
 import type { Acceptance, SetAside } from '../ledger/resolution.ts';
-import { type Manner, mannersOf } from '../ledger/resolution-rules.ts';
+import { type AwaitedAcceptance, awaitedAcceptances } from './awaited.ts';
 import type { KeptKind, KeptStatement } from './conflict-record.ts';
 import {
   allReports,
@@ -13,10 +11,8 @@ import {
   type KnownResolution,
   keptStatement,
 } from './kept-statements.ts';
-import { nextStep } from './next-step.ts';
 import type { Head, LedgerStore, Signer } from './ports.ts';
 import { type InstanceRole, roleOf } from './read-registries.ts';
-import { supportedThrough } from './set-aside.ts';
 import { type ShownStatement, shownStatement } from './shown-statement.ts';
 import { readStanding, type Standing } from './standing.ts';
 
@@ -51,6 +47,8 @@ export interface ConflictSummary {
   readonly resolution?: Digest;
   /** The lead is accused, and an operator of this instance has to accept what was decided. */
   readonly awaitsAcceptance: boolean;
+  /** Mirrors, as known here, that are stopped until their operators have accepted `resolution`. */
+  readonly notAccepted: readonly CertificateId[];
 }
 
 export interface ConflictsRead {
@@ -62,25 +60,27 @@ export interface ConflictsRead {
 }
 
 /** All that is known here of the conflicts of a registry. */
-interface Known {
+export interface KnownConflicts {
   readonly head: Head;
   /** The first report of every conflict that this instance has opened. */
   readonly opened: ReadonlyMap<Digest, Pick<KnownReport, 'statement' | 'recordedAt'>>;
   readonly reports: readonly KnownReport[];
   readonly resolutions: readonly KnownResolution[];
   readonly standing: Standing;
+  readonly awaited: readonly AwaitedAcceptance[];
 }
 
-async function readKnown(ports: ReadConflictPorts, head: Head): Promise<Known> {
+export async function readKnown(ports: ReadConflictPorts, head: Head): Promise<KnownConflicts> {
   const { store } = ports;
-  const [opened, reports, resolutions, standing] = await Promise.all([
+  const [opened, reports, resolutions, standing, awaited] = await Promise.all([
     store.conflicts(head.registryId),
     allReports(store, head.registryId),
     allResolutions(store, head.registryId),
     readStanding(ports, head),
+    awaitedAcceptances(store, head),
   ]);
   const byId = new Map(opened.map((each) => [each.conflictId, each]));
-  return { head, opened: byId, reports, resolutions, standing };
+  return { head, opened: byId, reports, resolutions, standing, awaited };
 }
 
 /** Every conflict, open or resolved, and what is decided about the open ones. */
@@ -104,7 +104,7 @@ export function shownResolution({
   return shownStatement(keptStatement('resolution', statement, { recordedAt, decision }));
 }
 
-function summaryOf(known: Known, conflictId: Digest): ConflictSummary | undefined {
+export function summaryOf(known: KnownConflicts, conflictId: Digest): ConflictSummary | undefined {
   const reports = known.reports.filter((report) => report.conflictId === conflictId);
   const first = known.opened.get(conflictId) ?? reports[0];
   if (first === undefined) return undefined;
@@ -130,12 +130,13 @@ function summaryOf(known: Known, conflictId: Digest): ConflictSummary | undefine
     reports: reports.length,
     ...(resolution === undefined ? {} : { resolution: resolution.digest }),
     awaitsAcceptance: standing?.awaitsAcceptance ?? false,
+    notAccepted: known.awaited.find((each) => each.resolution === resolution?.digest)?.peers ?? [],
   };
 }
 
 /** Of an open one the resolution in force that names it; of a resolved one that which did. */
-function resolutionOf(
-  { resolutions, standing }: Known,
+export function resolutionOf(
+  { resolutions, standing }: KnownConflicts,
   conflictId: Digest,
   open: boolean,
 ): KnownResolution | undefined {
@@ -146,126 +147,8 @@ function resolutionOf(
   );
 }
 
-function isInForce({ head }: Known, { digest }: KnownResolution): boolean {
+export function isInForce({ head }: KnownConflicts, { digest }: KnownResolution): boolean {
   return head.decided?.includes(digest) ?? false;
-}
-
-/** Whether a mirror can set its own copy aside for this conflict, and from where on. */
-export type SetAsideChoice =
-  | { readonly allowed: true; readonly from: number; readonly copy: number }
-  | { readonly allowed: false };
-
-/** One conflict with its whole story, and what can be done about it here. */
-export interface ConflictRead extends ConflictSummary {
-  /** In the order of time. */
-  readonly history: readonly ShownStatement[];
-  /** What can be decided, where this instance leads and something is to be decided. */
-  readonly manners: readonly Manner[];
-  /** At a mirror, while it is open. */
-  readonly setAside?: SetAsideChoice;
-  /** The lead, where it is decided. */
-  readonly decideAt: { readonly certificateId: CertificateId; readonly endpoint?: string };
-  /** What has to happen next, and who has to do it: one sentence for people. */
-  readonly next: string;
-}
-
-/** One conflict; undefined: none with this id is recorded here. */
-export async function readConflict(
-  ports: ReadConflictPorts,
-  head: Head,
-  conflictId: Digest,
-): Promise<ConflictRead | undefined> {
-  const known = await readKnown(ports, head);
-  const summary = summaryOf(known, conflictId);
-  if (summary === undefined) return undefined;
-  const { kind, open, contested } = summary;
-  const lead = leadOf(head.configuration);
-  const leads = ports.signer.knownIds.includes(lead);
-  const toDecide = leads && (open || contested === true);
-  const manners = toDecide ? mannersOf(kind, { accusedLeads: summary.accused === lead }) : [];
-  const setAside = open && !leads ? await setAsideChoice(ports, head, summary) : undefined;
-  const decideAt = await placeOf(ports.store, lead);
-  const kept = await ports.store.kept(head.registryId);
-  const resolution = resolutionOf(known, conflictId, open);
-  const inForce = resolution !== undefined && isInForce(known, resolution) ? resolution : undefined;
-  const next = nextStep({
-    summary,
-    ...(inForce === undefined ? {} : { inForce }),
-    manners,
-    ...(setAside === undefined ? {} : { setAside }),
-    isOwnWrong: isOwnWrong(ports, kept, summary),
-    leads,
-    lead: decideAt,
-    ...(head.closed === true ? { closedAt: head.sequence } : {}),
-    isFilling: head.filling !== undefined,
-  });
-  const history = historyOf(known, kept, conflictId);
-  const choice = setAside === undefined ? {} : { setAside };
-  return { ...summary, history, manners, ...choice, decideAt, next };
-}
-
-/** Its own copy is what is wrong, and no set-aside of it has answered that yet. */
-function isOwnWrong(
-  { signer }: ReadConflictPorts,
-  kept: readonly KeptStatement[],
-  { kind, accused, conflictId }: ConflictSummary,
-): boolean {
-  const own = (id: string) => signer.knownIds.some((each) => each === id);
-  if (kind !== 'local-tampering' || !own(accused)) return false;
-  return !kept.some((each) => {
-    if (each.kind !== 'set-aside') return false;
-    const said = payloadOf(each.statement) as SetAside;
-    return own(said.signer) && said.conflicts.includes(conflictId);
-  });
-}
-
-async function setAsideChoice(
-  { store, signer }: ReadConflictPorts,
-  head: Head,
-  { kind, accused, sequence }: ConflictSummary,
-): Promise<SetAsideChoice> {
-  const own = accused !== 'open' && signer.knownIds.includes(accused);
-  if (kind !== 'fork' && !(kind === 'local-tampering' && own)) return { allowed: false };
-  const from = (await supportedThrough(store, signer, head, sequence)) + 1;
-  return { allowed: true, from, copy: head.copy + 1 };
-}
-
-/** An instance, and its address where its certificate is known here. */
-async function placeOf(
-  store: LedgerStore,
-  certificateId: CertificateId,
-): Promise<ConflictRead['decideAt']> {
-  const pem = await store.certificate(certificateId);
-  const read = pem === undefined ? undefined : readCertificate(pem);
-  const endpoint = read?.outcome === 'read' ? read.certificate.endpoint : undefined;
-  return { certificateId, ...(endpoint === undefined ? {} : { endpoint }) };
-}
-
-/** Reports, and all that people decided about them; a closing ends every one that was there. */
-function historyOf(
-  { reports }: Known,
-  kept: readonly KeptStatement[],
-  conflictId: Digest,
-): ShownStatement[] {
-  const own = reports.filter((report) => report.conflictId === conflictId);
-  const since = own[0]?.recordedAt ?? '';
-  const decisions = decisionsAbout(kept, conflictId).filter(
-    ({ kind, recordedAt }) => kind !== 'closing' || recordedAt >= since,
-  );
-  return [
-    ...own.map(({ statement, recordedAt }) => keptStatement('report', statement, { recordedAt })),
-    ...decisions,
-  ]
-    .sort(byTime)
-    .map(shownStatement);
-}
-
-/** In one millisecond the later of these follows from the earlier ones. */
-const RANKS: readonly KeptKind[] = ['report', 'resolution', 'set-aside', 'acceptance', 'closing'];
-
-function byTime(a: KeptStatement, b: KeptStatement): number {
-  if (a.recordedAt !== b.recordedAt) return a.recordedAt < b.recordedAt ? -1 : 1;
-  return RANKS.indexOf(a.kind) - RANKS.indexOf(b.kind);
 }
 
 /** What people decided, as it was kept. */

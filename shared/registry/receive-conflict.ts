@@ -64,7 +64,7 @@ export async function receiveConflict(
   if (head === undefined) return { outcome: 'unknown-registry' };
   const foreign = await signerFlaw(ports, head, said);
   if (foreign !== undefined) return foreign;
-  const attached = await attach(ports, head, read);
+  const attached = await attach(ports, head, read, caller);
   if (attached !== undefined) return attached;
   // A bare word blocks only as long as its signer is a peer: a former one proves something or not.
   if (isBareWord(said.kind) && !(await newestPeers(ports.store, head)).includes(said.signer))
@@ -114,10 +114,12 @@ function leadIn(commit: readonly StoredEntry[], sequence: number): CertificateId
 
 /** A further report of what is known: kept beside it. Undefined: it is new here. */
 async function attach(
-  { store, clock, alarms }: ReceiveConflictPorts,
+  ports: ReceiveConflictPorts,
   head: Head,
   { statement: said, digest, compact }: ReadStatement<ConflictStatement>,
+  caller: CertificateId,
 ): Promise<ReceivedConflict | undefined> {
+  const { store, clock, alarms } = ports;
   const { registryId } = head;
   const conflictId = conflictIdOf(said);
   const known = (await allReports(store, registryId)).filter(
@@ -137,6 +139,7 @@ async function attach(
   const present = head.configuration.peers.includes(said.signer);
   if (resolvedAt !== undefined && said.kind !== 'fork' && present && said.detectedAt > resolvedAt)
     return undefined;
+  await keepEvidence(ports, head, said, caller);
   const recordedAt = new Date(clock.now()).toISOString();
   await store.keep(
     registryId,
@@ -154,6 +157,22 @@ async function attach(
       detail: 'the resolution in force was tried and met the same again',
     });
   return 'new';
+}
+
+/** For the file about the conflict. The report counts also where nobody gives its evidence now. */
+async function keepEvidence(
+  ports: ReceiveConflictPorts,
+  head: Head,
+  said: ConflictStatement,
+  caller: CertificateId,
+): Promise<void> {
+  const [digest] = said.evidence;
+  if (digest === undefined) return;
+  const bytes = await evidenceOf(ports, head, said, caller);
+  const read = bytes === undefined ? undefined : readEvidence(bytes);
+  if (bytes === undefined || read?.outcome !== 'read') return;
+  if ((await recheck(ports, head, said, read.evidence)) === undefined)
+    await ports.blobs.putEvidence(digest, bytes);
 }
 
 function isSameReport(a: ConflictStatement, b: ConflictStatement): boolean {

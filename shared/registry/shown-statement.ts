@@ -5,6 +5,7 @@ import { type Compact, payloadOf } from '../ledger/jws.ts';
 import type { Acceptance, Closing, Resolution, SetAside } from '../ledger/resolution.ts';
 import type { Manner } from '../ledger/resolution-rules.ts';
 import type { KeptKind, KeptStatement } from './conflict-record.ts';
+import type { ReportFinding } from './report-findings.ts';
 
 /** A kept statement as readers see it: what it says, beside the signatures that say it. */
 
@@ -30,6 +31,9 @@ interface Decided<Kind extends KeptKind> extends Signed<Kind> {
 export interface ShownReport extends Signed<'report'> {
   readonly detectedAt: string;
   readonly evidence: readonly Digest[];
+  /** What the evidence shows, rechecked here; absent: it is not here, or does not show it. */
+  readonly worth?: ReportFinding['worth'];
+  readonly finding?: string;
 }
 
 export interface ShownResolution extends Decided<'resolution'> {
@@ -67,13 +71,13 @@ export type ShownStatement =
   | ShownClosing;
 
 /** It was verified before it was kept. */
-export function shownStatement(kept: KeptStatement): ShownStatement {
+export function shownStatement(kept: KeptStatement, found?: ReportFinding): ShownStatement {
   const { kind } = kept;
   const said = payloadOf(kept.statement);
   switch (kind) {
     case 'report': {
       const { detectedAt, evidence } = said as ConflictStatement;
-      return { ...signed(kept, kind), detectedAt, evidence };
+      return { ...signed(kept, kind), detectedAt, evidence, ...found };
     }
     case 'resolution': {
       const { manner, conflicts, entries, through, after } = said as Resolution;

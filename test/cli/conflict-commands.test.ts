@@ -50,7 +50,7 @@ const short = (id: string) => id.slice(0, 8);
 
 describe('conflicts', () => {
   test('are listed, and one of them is told with its story and what comes next', async () => {
-    const { run, R, conflictId, mirror, lead, atLead, operator } = await tampered();
+    const { run, R, conflictId, mirror, lead, atLead, atMirror, operator } = await tampered();
 
     const listed = await run('conflicts', '--registry', R);
     await run('resolve', '--registry', R, '--manner', 'replay', '--reason', 'geprüft', ...operator);
@@ -68,16 +68,23 @@ describe('conflicts', () => {
     expect(story.lines).toEqual([
       `conflict ${conflictId}: OPEN`,
       `local-tampering at entry 2, ${short(mirror.id)} about itself`,
-      expect.stringMatching(new RegExp(`^ {2}20\\S+Z {2}reported by ${short(mirror.id)}$`)),
       expect.stringMatching(
         new RegExp(
-          `decided replay by ${short(lead.operator.certificateId)} at ${short(lead.id)}: ` +
+          `^ {2}20\\S+Z {2}reported by ${short(mirror.id)}, by its clock \\(arrived here 20\\S+Z\\)$`,
+        ),
+      ),
+      `    CLAIMED by ${short(mirror.id)} about itself: "entry 2 was changed"`,
+      expect.stringMatching(
+        new RegExp(
+          `^ {2}arrived here 20\\S+Z {2}decided replay by ${short(lead.operator.certificateId)} at ${short(lead.id)}: ` +
             '"geprüft", resolution [0-9a-f]{64}$',
         ),
       ),
+      expect.stringMatching(/^PROVEN and CLAIMED: as this instance finds; .*check it$/),
       'can be decided here: replay, expel, close',
       `lead: ${short(lead.id)} ${atLead.origin}`,
-      'next: Nothing: it closes as soon as whoever reported it has confirmed entry 2.',
+      `next: An operator there sets the copy of ${atMirror.origin} aside. Then it closes as soon ` +
+        `as whoever reported it has confirmed entry 2. Missing: ${atMirror.origin}.`,
     ]);
     expect(decided.lines[0]).toMatch(/, resolution [0-9a-f]{8}$/);
     expect(decided.lines.at(-1)).toMatch(/^in force: replay, resolution [0-9a-f]{64}$/);
@@ -114,14 +121,21 @@ describe('the file about a conflict', () => {
     expect(found).toMatchObject({ code: 0 });
     expect(found.lines.slice(0, 4)).toEqual([
       `${out}: sound`,
-      `registry ${R}`,
+      `registry ${R}, as given`,
       `conflict ${conflictId}: invalid-transaction at entry 3, where ${lead.id} led`,
-      `proven guilty: ${lead.id}`,
+      `proven about: ${lead.id}; its key signed, and who used the key is not shown`,
     ]);
     expect(found.lines[4]).toMatch(new RegExp(`^ {2}PROVEN about ${lead.id}: `));
-    expect(found.lines.at(-2)).toBe('certificates: of the cluster whose CA was given');
-    expect(alone.lines.at(-2)).toMatch(/not held against any CA/);
-    expect(same.lines).toEqual(found.lines);
+    expect(found.lines).toContain('certificates: of the cluster whose CA was given; they name');
+    expect(found.lines).toContainEqual(
+      expect.stringMatching(new RegExp(`^ {2}${lead.id}: CN=.*, ${atLead.origin}$`)),
+    );
+    expect(found.lines.at(-1)).toMatch(/^whole statements may be missing: compare/);
+    expect(alone.lines[1]).toBe(
+      `registry ${R}: NOT compared with any; name the one that you know with --registry`,
+    );
+    expect(alone.lines.join()).toMatch(/not held against any CA/);
+    expect(same.lines.slice(2)).toEqual(found.lines.slice(2));
     expect(atLead.arrived.length).toBe(before);
     const again = await run('conflict', conflictId, '--registry', R, '--out', out);
     expect(again).toMatchObject({ code: 1, lines: [expect.stringMatching(/not overwritten/)] });
@@ -149,14 +163,14 @@ describe('the file about a conflict', () => {
     expect(receipt.lines.join()).toMatch(/WRONG: UNKNOWN_FORMAT: .*"verify-receipt" for receipts$/);
   });
 
-  test('of a claim says that nobody is proven guilty', async () => {
+  test('of a claim says that nothing is proven about anybody', async () => {
     const { run, R, conflictId, path, mirror } = await tampered();
     const out = path('conflict.json');
     await run('conflict', conflictId, '--registry', R, '--out', out);
 
     const { lines } = await run('verify-conflict', out);
 
-    expect(lines[3]).toBe('nobody is proven guilty');
+    expect(lines[3]).toBe('nothing is proven about anybody');
     expect(lines[4]).toMatch(new RegExp(`^ {2}CLAIMED by ${mirror.id} about itself on 20`));
   });
 });

@@ -57,3 +57,27 @@ test('what an instance says of a peer cannot draw on the terminal', () => {
 
   expect(row).toMatch(/ new \[2J .* last: a b \[31m$/);
 });
+
+test('mirrors whose operators have not accepted are told as stopped, also where nothing is open', () => {
+  const resolution = 'cd'.repeat(32) as NonNullable<PeerRow['awaitsAcceptance']>;
+  const stopped = { awaitsAcceptance: resolution, failures: 5, lastError: 'answered 409' };
+
+  const lines = registryLines(answerWith([mirror(b, stopped), mirror(c, {}), mirror(d, stopped)]));
+
+  const [B, D] = [b, d].map(({ certificateId }) => certificateId.slice(0, 8));
+  expect(lines[2]).toBe(
+    `conflicts none open here; STOPPED until their operators accept: ${B}, ${D} ` +
+      `(resolution ${resolution})`,
+  );
+  expect(lines[4]).toMatch(new RegExp(`mirror {2}${B} {2}to accept .*last: answered 409$`));
+  expect(lines[5]).toMatch(/ in-step /);
+});
+
+test('a registry that was closed, here or at a peer, is told as closed at which entry', () => {
+  const closedAt = 28 as NonNullable<PeerRow['closedAt']>;
+
+  const lines = registryLines({ ...answerWith([mirror(b, { closedAt })]), closed: true });
+
+  expect(lines[2]).toBe('CLOSED   here at entry 29, for good: nothing is recorded here any more');
+  expect(lines.at(-1)).toMatch(/ CLOSED at 28 /);
+});

@@ -53,7 +53,7 @@ async function accusedLead() {
 
 describe('reading conflicts', () => {
   test('gives what the finder signed, and what has to happen next', async () => {
-    const { client, registryId, conflictId, lead, mirror, atLead } = await tampered();
+    const { client, registryId, conflictId, lead, mirror, atLead, atMirror } = await tampered();
 
     const { conflicts, role } = await client.conflicts(registryId);
     const story = await client.conflict(registryId, conflictId);
@@ -67,7 +67,9 @@ describe('reading conflicts', () => {
     expect(story).toMatchObject({
       manners: ['replay', 'expel', 'close'],
       decideAt: { certificateId: lead.id, endpoint: atLead.origin },
-      next: 'An operator of this instance, which leads, decides: replay, expel or close.',
+      next:
+        'An operator of this instance, which leads, decides: replay, expel or close. A replay needs ' +
+        `more: An operator there sets the copy of ${atMirror.origin} aside.`,
     });
     expect(rows).toMatchObject([{ conflictId, open: true }]);
     expect(plain.next).toBe(story.next);
@@ -82,7 +84,7 @@ describe('reading conflicts', () => {
     expect(verifyConflictFile(bytes, { registryId, clusterCaPem })).toMatchObject({
       outcome: 'verified',
       conflictId,
-      guilty: lead.id,
+      provenAbout: lead.id,
     });
   });
 

@@ -132,7 +132,8 @@ describe('an open conflict', () => {
     expect(lead).not.toHaveProperty('setAside');
     expect(lead.history).toMatchObject([{ kind: 'report', signer: architect.id }]);
     expect(lead.next).toBe(
-      'An operator of this instance, which leads, decides: replay, expel or close.',
+      'An operator of this instance, which leads, decides: replay, expel or close. A replay needs ' +
+        'more: An operator there sets the copy of https://architect.example aside.',
     );
     expect(own).toMatchObject({ manners: [], setAside: { allowed: true, from: 2, copy: 2 } });
     expect(own.next).toBe(
@@ -178,7 +179,7 @@ describe('an open conflict', () => {
         outcome: 'verified',
         conflictId,
         kind: 'invalid-transaction',
-        guilty: client.id,
+        provenAbout: client.id,
       });
     }
   });
@@ -644,7 +645,9 @@ describe('where the lead is the accused', () => {
     expect(waiting.body).toMatchObject({ awaitsAcceptance: true, resolution: digest });
     expect(waiting.body.next).toBe(
       `An operator of this instance accepts the resolution ${digest} (replay), or closes the ` +
-        'registry here: the lead is the accused.',
+        'registry here: the lead is the accused. An operator of each of these mirrors accepts the ' +
+        `resolution ${digest}, or it stays stopped: https://engineer.example. Then it closes as ` +
+        'soon as whoever reported it has confirmed entry 3.',
     );
     expect(first.status).toBe(201);
     expect(first.body.acceptance).toMatchObject({

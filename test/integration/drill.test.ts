@@ -88,6 +88,7 @@ const expectations: readonly [kind: string, manner: string, expected: Expected][
       decisions: [
         'its operator decides: expel;',
         'is the new peer list, without the contractor',
+        'contractor         is expelled, and hears no more: its own copy ends at entry',
         'checking-engineer  has caught up 50 entries',
       ],
       sound: 3,

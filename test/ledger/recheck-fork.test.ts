@@ -11,7 +11,7 @@ import {
 import { encodeEvidence, type ForkChain, readEvidence } from '../../shared/ledger/evidence.ts';
 import { type KnownBeside, NOTHING_BESIDE } from '../../shared/ledger/known-beside.ts';
 import { type Rechecked, recheckEvidence } from '../../shared/ledger/recheck-evidence.ts';
-import { copiesOf } from '../../shared/ledger/recheck-fork.ts';
+import { branchesOf, copiesOf } from '../../shared/ledger/recheck-fork.ts';
 import { TestLedger, type TestPeer, testPeers, uploadDocument } from '../builders.ts';
 import { forgeCommit } from '../forged-commit.ts';
 import { chainDown, checkpointAt, forkAt, headAt, linkOf, reported, textOf } from './disputes.ts';
@@ -61,6 +61,14 @@ describe('a fork', () => {
       finding: `signed two different entries 5: ${conflict.digests.join(' and ')}`,
     });
     expect(outcomeOf(recheck([forged, kept]))).toBe('reproduced');
+  });
+
+  test('says what each chain gives the place; of an unsound one nothing', () => {
+    const [one, two] = digests;
+    const broken = { ...forged, path: ['{}'] };
+
+    expect(branchesOf(conflict, evidence).map((each) => each.digests)).toEqual([[one], [two]]);
+    expect(branchesOf(conflict, { ...evidence, chains: [kept, broken] })).toHaveLength(1);
   });
 
   test('is reproduced where a link names the place', () => {

@@ -90,11 +90,11 @@ function refusal(parts: ConflictFileParts, trusted: Parameters<typeof verifyConf
 }
 
 describe('the file of a fork', () => {
-  test('proves offline who is guilty, to somebody with the registry id and the CA alone', () => {
+  test('proves offline about whom it is, to somebody with the registry id and the CA alone', () => {
     const outcome = verified(forkParts());
     const [kept, other] = conflict.digests;
 
-    expect(outcome).toEqual({
+    expect(outcome).toMatchObject({
       outcome: 'verified',
       registryId,
       conflictId,
@@ -102,7 +102,7 @@ describe('the file of a fork', () => {
       sequence: 4,
       accused,
       lead: accused,
-      guilty: accused,
+      provenAbout: accused,
       cluster: 'checked',
       exportedAt: timeAfter(200),
       statements: [
@@ -153,8 +153,9 @@ describe('the file of a fork', () => {
     );
 
     expect(outcome.sentences.slice(1)).toEqual([
-      `DECIDED by ${operator.certificateId} at ${accused}, with the ledger at entry 5: replay: ` +
-        '"Der erste Zweig gilt\\nPROVEN about nobody"',
+      `DECIDED by ${operator.certificateId} at ${accused}, with the ledger at entry 5 ` +
+        `(${ledger.entryAt(5).digest}): replay: "Der erste Zweig gilt\\nPROVEN about nobody"; the ` +
+        `resolution ${digest}`,
       `SET ASIDE by ${operator.certificateId} at ${witness.certificateId}: copy 2 of its ledger ` +
         'begins at entry 4: "Zweiter Zweig"',
       `CLOSED by ${witness.certificateId}: the registry ends at entry 3 with ` +
@@ -178,6 +179,42 @@ describe('the file of a fork', () => {
     ]);
   });
 
+  test('says which branches a decision names, and which decision a later one has ended', () => {
+    const entries = fork.digests.map((each) => ({ sequence: 4 as Sequence, digest: each }));
+    const [first, before] = [resolved({ entries }), digestIn(resolved({ entries }).statement)];
+    const later = resolved({ manner: 'close', after: before, reason: 'Doch nicht' });
+    const decisions = [first, later].map((each) => ({ kind: 'resolution', ...each }) as const);
+
+    const { statements, sentences } = verified(forkParts({ decisions }));
+
+    const after = digestIn(later.statement);
+    expect(statements.slice(1)).toMatchObject([
+      { digest: before, entries, through: resolution.through, endedBy: after },
+      { digest: after, after: before },
+    ]);
+    expect(statements[2]).not.toHaveProperty('endedBy');
+    const [stays, other] = fork.digests;
+    expect(sentences[1]).toMatch(
+      new RegExp(
+        `; the resolution ${before}; it names entry 4 \\(${stays}\\), entry 4 \\(${other}\\); ` +
+          `ENDED by the resolution ${after}$`,
+      ),
+    );
+    expect(sentences[2]).toMatch(
+      new RegExp(`"Doch nicht"; the resolution ${after}; it ends the resolution ${before}$`),
+    );
+  });
+
+  test('says whom the certificates in it name', () => {
+    const { instances, registry } = verified(forkParts());
+
+    expect(registry).toBe('checked');
+    expect(instances.map(({ certificateId }) => certificateId)).toEqual(
+      [lead, finder, witness].map(({ certificateId }) => certificateId),
+    );
+    expect(instances[0]?.subject).toMatch(/^CN=/);
+  });
+
   test('holds the reports of others about the same', () => {
     const other = { ...conflict, signer: witness.certificateId };
     const outcome = verified(forkParts({ reports: [witness.sign(other)] }));
@@ -188,10 +225,27 @@ describe('the file of a fork', () => {
     ]);
   });
 
+  test('holds a further report without its evidence as the word of who signed it', () => {
+    const bare = { ...conflict, signer: witness.certificateId, evidence: [digestOf('elsewhere')] };
+    const parts = forkParts({ reports: [witness.sign(bare)] });
+
+    const { statements, sentences } = verified(parts);
+
+    expect(statements.map(({ finding }) => finding)).toEqual(['proven', 'claimed']);
+    expect(sentences[1]).toBe(
+      `CLAIMED by ${witness.certificateId} on ${bare.detectedAt}: the same fork at entry 4; the ` +
+        'evidence of this report is not in this file',
+    );
+    const first = { ...conflict, evidence: [] };
+    expect(refusal(forkParts({ conflict: finder.sign(first) }))).toMatch(
+      /^CONFLICT_FILE_MALFORMED .* names no evidence/,
+    );
+  });
+
   test('verifies without the CA, and says that it was not there', () => {
     const outcome = verifyConflictFile(encodeConflictFile(forkParts()), {});
 
-    expect(outcome).toMatchObject({ outcome: 'verified', cluster: 'not-checked' });
+    expect(outcome).toMatchObject({ cluster: 'not-checked', registry: 'not-checked' });
   });
 
   test('says nothing else with any bit of it changed, but when it was exported', () => {
@@ -278,7 +332,11 @@ describe('the file of an invalid transaction', () => {
   test('proves it about the lead that appended it', () => {
     const outcome = verified(partsOf(evidence, reported(finder, evidence, { accused, digests })));
 
-    expect(outcome).toMatchObject({ kind: 'invalid-transaction', guilty: accused, sequence: 6 });
+    expect(outcome).toMatchObject({
+      kind: 'invalid-transaction',
+      provenAbout: accused,
+      sequence: 6,
+    });
     expect(outcome.sentences[0]).toContain('signed entry 6, which breaks the rules (VERSION_NOT_');
   });
 
@@ -304,11 +362,11 @@ describe('the file of a claim', () => {
     detail,
   };
 
-  test('says that it is a claim, and proves nobody guilty', () => {
+  test('says that it is a claim, and proves nothing about anybody', () => {
     const said = reported(finder, evidence, { accused: finder.certificateId, digests: [] });
     const outcome = verified(partsOf(evidence, said));
 
-    expect(outcome).not.toHaveProperty('guilty');
+    expect(outcome).not.toHaveProperty('provenAbout');
     expect(outcome.lead).toBe(witness.certificateId);
     expect(outcome.statements).toMatchObject([{ finding: 'claimed', by: finder.certificateId }]);
     expect(outcome.sentences).toEqual([

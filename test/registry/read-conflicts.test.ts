@@ -13,7 +13,8 @@ import type { KeptKind } from '../../shared/registry/conflict-record.ts';
 import { keptStatement } from '../../shared/registry/kept-statements.ts';
 import { nextStep, type Standpoint } from '../../shared/registry/next-step.ts';
 import type { Head, LedgerStore, Signer } from '../../shared/registry/ports.ts';
-import { listConflicts, readConflict } from '../../shared/registry/read-conflicts.ts';
+import { listConflicts } from '../../shared/registry/read-conflicts.ts';
+import { readConflict } from '../../shared/registry/read-story.ts';
 import { withSuperseded } from '../../shared/registry/read-superseded.ts';
 import { withResolution } from '../../shared/registry/resolve.ts';
 import {
@@ -36,7 +37,8 @@ async function ledgerIn(reader: Signer = lead) {
   ledger.upload('B');
   const store = new MemoryLedgerStore();
   await ledger.fill(store);
-  return { ledger, store, ports: { store, signer: reader } };
+  const blobs = new MemoryBlobStore({ name: 'a.example', clock: clockAt(0) });
+  return { ledger, store, blobs, ports: { store, signer: reader, blobs } };
 }
 
 async function headOf(store: LedgerStore, { registryId }: TestLedger): Promise<Head> {
@@ -233,7 +235,15 @@ describe('what has to happen next', () => {
     detectedAt: timeAfter(0),
     reports: 1,
     awaitsAcceptance: false,
+    notAccepted: [],
   };
+  const awaited: NonNullable<Standpoint['awaited']> = {
+    acceptances: [],
+    setAsides: [],
+    confirmations: [],
+    givingWay: [],
+  };
+  const R = digestOf('resolution');
   const resolution = (manner: Resolution['manner'], entries: readonly number[] = []) => {
     const said = {
       manner,
@@ -313,12 +323,95 @@ describe('what has to happen next', () => {
     [
       'a replay on one branch of a fork',
       { inForce: resolution('replay'), setAside: aside },
-      /^Nothing, if this copy is the branch that stays; otherwise .* from entry 5 on/,
+      /^If this copy is not the branch that stays, .* aside from entry 5 on .*Then it closes/,
     ],
     [
       'a replay of what is wrong here',
       { inForce: resolution('set-aside'), setAside: aside, isOwnWrong: true },
-      /^An operator of this instance sets its own copy aside .*; then the lead delivers again\.$/,
+      /^An operator of this instance sets its own copy aside .*; then the lead delivers again\. /,
+    ],
+    [
+      'a replay for which another has to set its copy aside',
+      {
+        inForce: resolution('replay'),
+        summary: { ...summary, kind: 'local-tampering' },
+        awaited: { ...awaited, setAsides: ['https://c.example'], confirmations: ['c'] },
+      },
+      /^An operator there sets the copy of https:\/\/c\.example aside\. Then it closes as soon as whoever reported it has confirmed entry 9\. Missing: c\.$/,
+    ],
+    [
+      'a tampering elsewhere that is undecided',
+      { leads: true, awaited: { ...awaited, setAsides: ['c'] } },
+      /decides: .*\. A replay needs more: An operator there sets the copy of c aside\.$/,
+    ],
+    [
+      'a replay for which bytes are missing',
+      {
+        inForce: resolution('replay'),
+        summary: { ...summary, kind: 'document-mismatch' },
+        awaited: {
+          ...awaited,
+          confirmations: ['c'],
+          document: { documentId: 'STA-1', version: 2, contentDigest: digestOf('bytes') },
+        },
+      },
+      /^Somebody gives the bytes of STA-1 version 2 \(SHA-256 [0-9a-f]{64}\) .*: c\. Then it/,
+    ],
+    [
+      'a replay for which bytes are missing that are not known here',
+      {
+        inForce: resolution('replay'),
+        summary: { ...summary, kind: 'document-mismatch' },
+        awaited: { ...awaited, confirmations: ['c'] },
+      },
+      /^Somebody gives the bytes to the instance that lacks them/,
+    ],
+    [
+      'a replay of a fork that others have to accept, one of whom has the other branch',
+      {
+        leads: true,
+        inForce: resolution('replay'),
+        awaited: { ...awaited, acceptances: ['a', 'b'], resolution: R, givingWay: ['b'] },
+      },
+      new RegExp(
+        `^An operator of each of these mirrors accepts the resolution ${R}, .*: a, b\\. ` +
+          'An operator there sets the copy of b aside: it held the branch that gives way\\. Then',
+      ),
+    ],
+    [
+      'a replay of a fork at a copy that gives way',
+      {
+        inForce: resolution('replay'),
+        setAside: aside,
+        awaited: { ...awaited, ownBranch: 'gives-way' },
+      },
+      /^An operator of this instance sets its own copy aside from entry 5 on \(copy 2\); then/,
+    ],
+    [
+      'a replay of a fork at a copy that stays',
+      {
+        inForce: resolution('replay'),
+        setAside: aside,
+        awaited: { ...awaited, ownBranch: 'stays' },
+      },
+      /^Nothing: it closes as soon as every mirror/,
+    ],
+    [
+      'an acceptance here and elsewhere',
+      {
+        inForce: resolution('take-back'),
+        summary: { ...summary, awaitsAcceptance: true },
+        awaited: { ...awaited, acceptances: ['b'], resolution: R },
+      },
+      /^An operator of this instance accepts .* is the accused\. An operator of each .*: b\. The/,
+    ],
+    [
+      'one that is resolved here and not elsewhere',
+      {
+        summary: { ...summary, open: false },
+        awaited: { ...awaited, acceptances: ['b'], resolution: R },
+      },
+      new RegExp(`^It is resolved here, and not everywhere\\. .* the resolution ${R}, .*: b\\.$`),
     ],
     [
       'a take-back that is under way',
@@ -333,7 +426,7 @@ describe('what has to happen next', () => {
     ['a closing', { inForce: resolution('close') }, /^An operator of every instance closes/],
   ];
 
-  test.each(cases)('about %s is one sentence', (_what, changes, sentence) => {
+  test.each(cases)('about %s is told', (_what, changes, sentence) => {
     expect(nextStep(standing(changes))).toMatch(sentence);
   });
 });
@@ -341,8 +434,7 @@ describe('what has to happen next', () => {
 describe('the file about a conflict', () => {
   async function withEvidence(...evidences: readonly Evidence[]) {
     const given = await ledgerIn();
-    const { store } = given;
-    const blobs = new MemoryBlobStore({ name: 'a.example', clock: clockAt(0) });
+    const { store, blobs } = given;
     for (const evidence of evidences) {
       const bytes = encodeEvidence(evidence);
       await blobs.putEvidence(digestOf(bytes), bytes);
@@ -369,7 +461,7 @@ describe('the file about a conflict', () => {
       ...changes,
     });
 
-  test('has every report whose evidence is here and shows what it says', async () => {
+  test('has every report, and the evidence that is here and shows what they say', async () => {
     const { ledger, store, ports } = await withEvidence();
     const [first, second, wrong] = [
       tampering(ledger, 'a'),
@@ -391,7 +483,7 @@ describe('the file about a conflict', () => {
     const parsed = built.outcome === 'built' ? parseConflictFile(built.bytes) : undefined;
     expect(parsed).toMatchObject({
       outcome: 'parsed',
-      file: { conflict: report, reports: [again], exportedAt: timeAfter(60) },
+      file: { conflict: report, reports: [again, untrue, absent], exportedAt: timeAfter(60) },
     });
     const named = [first, second].map((evidence) => digestOf(encodeEvidence(evidence)));
     const held = parsed?.outcome === 'parsed' ? Object.keys(parsed.file.evidence) : [];

@@ -63,7 +63,7 @@ describe('a lead that tells another story in another copy', () => {
     for (const instance of all) {
       const open = await openAt(instance, registryId);
       expect(open).toMatchObject([{ said: { kind: 'fork', sequence: 5, accused: client.id } }]);
-      expect(await judged(instance, registryId)).toMatchObject({ guilty: client.id });
+      expect(await judged(instance, registryId)).toMatchObject({ provenAbout: client.id });
     }
     await expectBlocked(client, registryId);
   });
@@ -185,6 +185,6 @@ describe('a lead that took back, and lost what only it and an application held',
     ]);
 
     expect(await openAt(architect, registryId)).toMatchObject([{ said: { kind: 'fork' } }]);
-    expect(await judged(architect, registryId)).toMatchObject({ guilty: client.id });
+    expect(await judged(architect, registryId)).toMatchObject({ provenAbout: client.id });
   });
 });

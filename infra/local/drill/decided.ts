@@ -53,4 +53,13 @@ export async function setAsideAt(
     `its operator sets the copy aside from entry ${said.from} on; copy ${said.copy} begins, and ` +
       'the old one stays as evidence',
   );
+  const { said: found } = await drilled.operator(name).conflict(drilled.registryId, conflictId);
+  // Not every entry has a confirmation of its own.
+  const last = said.from === 1 ? 'no entry' : `entry ${said.from - 1} is the last`;
+  if (said.from < found.sequence)
+    drilled.at(
+      name,
+      `not from entry ${found.sequence} on: ${last} before it that another instance has ` +
+        'confirmed just as it is stored here',
+    );
 }

@@ -66,6 +66,10 @@ async function main({ drill, manner, directory: kept }: Options): Promise<void> 
   const directory = kept ?? scratch ?? '';
   narrator.plain(`Drill ${drill.kind}: ${drill.cause}. Resolved by ${manner}.`);
   narrator.plain(`Starting four instances on this machine; what they keep is in ${directory}`);
+  if (kept === undefined)
+    narrator.plain(
+      '   That goes away at the end, and the conflict file with it: --directory <folder> keeps it.',
+    );
   const started = performance.now();
   const members = await prepareMembers(directory, await freePorts(4));
   cluster = await narrator.during('starting', () =>

@@ -114,9 +114,14 @@ export class Drilled {
     return found?.name ?? certificateId;
   }
 
-  /** The text with names in place of certificate ids. */
+  /** The text with names in place of certificate ids and addresses. */
   named(text: string): string {
-    return text.replaceAll(/\b[0-9a-f]{64}\b/g, (id) => this.nameOf(id));
+    return text
+      .replaceAll(/\b[0-9a-f]{64}\b/g, (id) => this.nameOf(id))
+      .replaceAll(/https:\/\/localhost:(\d+)/g, (address, port) => {
+        const found = this.site.members.find(({ instance }) => String(instance.port) === port);
+        return found?.name ?? address;
+      });
   }
 
   /** The next numbered step. */

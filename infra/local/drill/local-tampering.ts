@@ -86,5 +86,17 @@ async function expel(drilled: Drilled, { conflictId }: ShownAlarm): Promise<void
   drilled.leave(VICTIM);
   await drilled.bringBack(THIRD);
   await drilled.untilFinal(recorded.sequence);
+  await showExpelled(drilled);
   drilled.at(THIRD, `has caught up ${BEHIND} entries, with the conflict and its resolution`);
+}
+
+/** What the expelled instance itself says: it is asked as before, and told nothing any more. */
+async function showExpelled(drilled: Drilled): Promise<void> {
+  const { unverified } = drilled.operator(VICTIM);
+  const { role, head, openConflicts } = await unverified.registry(drilled.registryId);
+  drilled.at(
+    VICTIM,
+    `is expelled, and hears no more: its own copy ends at entry ${head.sequence}, its role there is ` +
+      `"${role}", ${openConflicts.length === 0 ? 'no conflict is' : 'the conflict is still'} open there`,
+  );
 }

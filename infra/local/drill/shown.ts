@@ -45,8 +45,11 @@ export async function showAlarm(
     `found by ${first.instance}, accused: ${accused}`,
     drilled.named(first.detail),
   ]);
-  const names = drilled.online.length === 4 ? 'every instance' : drilled.online.join(', ');
-  narrator.at(names, `knows ${duration(knownAfterMs)} after the cause`);
+  const [names, know] =
+    drilled.online.length === 4
+      ? ['every instance', 'knows']
+      : [drilled.online.join(', '), drilled.online.length === 1 ? 'knows' : 'know'];
+  narrator.at(names, `${know} ${duration(knownAfterMs)} after the cause`);
   return { ...first, foundAfterMs, knownAfterMs };
 }
 
@@ -91,8 +94,9 @@ export async function showProof(
   const verified = verifyConflictFile(bytes, trust);
   if (verified.outcome === 'refused')
     throw new Error(`the conflict file is refused: ${verified.code}: ${verified.detail}`);
-  const guilty = verified.guilty === undefined ? 'nobody' : drilled.nameOf(verified.guilty);
-  narrator.at('anybody', `verifies the file without network; proven guilty: ${guilty}`);
+  const { provenAbout } = verified;
+  const whom = provenAbout === undefined ? 'nobody' : drilled.nameOf(provenAbout);
+  narrator.at('anybody', `verifies the file without network; proven about: ${whom}`);
   for (const sentence of verified.sentences) narrator.at('', drilled.named(sentence));
   return verified.sentences;
 }
