@@ -105,8 +105,18 @@ async function verify(given: Given, output: Output): Promise<void> {
     const report = await auditRegistry(storage, registryId);
     if (report.outcome !== 'sound') wrong += 1;
     output(`${registryId}: ${reportText(report)}`);
+    if (report.outcome === 'wrong') output(nextLine(registryId, report.sequence));
   }
   if (wrong > 0) throw new CommandMistake(`${wrong} of ${ids.length} ledgers are wrong`);
+}
+
+/** Nothing is recorded by this command: only the instance itself can say it in its own name. */
+function nextLine(registryId: RegistryId, sequence: number): string {
+  return (
+    '  next: change nothing. The audit of this instance records it as its conflict when it comes to ' +
+    `entry ${sequence}; to have it do so now, invoke its function Audit with ` +
+    JSON.stringify({ registryId, entries: [sequence] })
+  );
 }
 
 function reportText(report: AuditOutcome): string {

@@ -4,7 +4,7 @@ import { tamperingEvidence } from './gather-evidence.ts';
 import { orDamage } from './or-damage.ts';
 import type { Alarms } from './ports.ts';
 import { type ConflictPorts, reportConflict } from './report-conflict.ts';
-import { statedConflicts } from './standing.ts';
+import { type OpenConflict, statedConflicts } from './standing.ts';
 import { StoredDamage } from './stored-damage.ts';
 
 /** What the scheduled audit finds, and what becomes of it. */
@@ -91,7 +91,9 @@ export function raiseFinding(
 /**
  * Says every finding loudly, and records the first one as a conflict of this instance with itself:
  * from then on nothing is appended or stored here. One such word may be open at a time (protocol
- * section 7), and blocks for all; while it is, the alarm alone tells of more.
+ * section 7), and blocks for all; while it is, the alarm alone tells of more. So it does of a
+ * document about which a `document-mismatch` is open: to begin a new copy takes the right bytes, and
+ * whether these are anywhere is what people decide first.
  */
 export async function recordFindings(
   ports: ConflictPorts,
@@ -99,8 +101,10 @@ export async function recordFindings(
   findings: readonly AuditFinding[],
 ): Promise<void> {
   for (const finding of findings) raiseFinding(ports.alarms, registryId, finding);
-  const [first] = findings;
-  if (first === undefined || (await hasOwnWordOpen(ports, registryId))) return;
+  if (findings.length === 0) return;
+  const open = await openHere(ports, registryId);
+  const first = findings.find((finding) => !isDisputed(finding, open));
+  if (first === undefined || isOwnWordAmong(ports, open)) return;
   const detail = `${first.code}: ${first.detail}`;
   await reportConflict(ports, registryId, {
     kind: 'local-tampering',
@@ -115,14 +119,23 @@ export async function recordFindings(
 /** What an instance says of its own copy: one such claim at a time is enough to stop it. */
 const OWN_COPY: ReadonlySet<string> = new Set(['local-tampering', 'lead-rollback']);
 
-async function hasOwnWordOpen(
-  { store, signer }: ConflictPorts,
-  registryId: RegistryId,
-): Promise<boolean> {
+type Open = readonly Pick<OpenConflict, 'said'>[];
+
+/** What cannot be read does not keep a finding from being recorded. */
+async function openHere({ store }: ConflictPorts, registryId: RegistryId): Promise<Open> {
   const head = await store.head(registryId);
-  if (head === undefined || head.openConflicts.length === 0) return false;
+  if (head === undefined || head.openConflicts.length === 0) return [];
   const open = await orDamage(() => statedConflicts(store, head));
-  // What cannot be read does not keep the finding from being recorded.
-  if (open instanceof StoredDamage) return false;
+  return open instanceof StoredDamage ? [] : open;
+}
+
+function isOwnWordAmong({ signer }: ConflictPorts, open: Open): boolean {
   return open.some(({ said }) => OWN_COPY.has(said.kind) && signer.knownIds.includes(said.signer));
+}
+
+const OF_BYTES: ReadonlySet<FindingCode> = new Set(['DOCUMENT_MISSING', 'DOCUMENT_DIFFERS']);
+
+function isDisputed({ code, sequence }: AuditFinding, open: Open): boolean {
+  if (!OF_BYTES.has(code)) return false;
+  return open.some(({ said }) => said.kind === 'document-mismatch' && said.sequence === sequence);
 }

@@ -23,6 +23,8 @@ export interface AuditProgressItem {
   readonly passes: number;
   /** Of all runs; what is found again counts again. */
   readonly findings: number;
+  /** Reports about documents' bytes, as recorded until then, were looked into in this copy. */
+  readonly disputesThrough?: string;
   readonly lastFinding?: Pick<AuditFinding, 'sequence' | 'code' | 'detail'> & {
     readonly foundAt: string;
   };
@@ -40,6 +42,8 @@ export interface AuditPlan {
   readonly bytesMax: number;
   /** Nothing is begun after it. By the clock of the ports, in milliseconds since 1970. */
   readonly deadlineMs: number;
+  /** Entries that somebody has found wrong by other means: read before all others. */
+  readonly suspects?: readonly number[];
 }
 
 /** A run takes so many entries, also where fewer would do. */
@@ -111,6 +115,7 @@ function begun(
 export interface AuditRunEnd {
   /** The entries before this one are audited. */
   readonly next: number;
+  readonly disputesThrough?: string | undefined;
   readonly findings: readonly AuditFinding[];
 }
 
@@ -118,7 +123,7 @@ export interface AuditRunEnd {
 export function progressAfter(
   { progress }: AuditSlice,
   head: Head,
-  { next, findings }: AuditRunEnd,
+  { next, findings, disputesThrough }: AuditRunEnd,
   { nowMs, periodMs }: { readonly nowMs: number; readonly periodMs: number },
 ): AuditProgressItem {
   const now = new Date(nowMs).toISOString();
@@ -128,6 +133,7 @@ export function progressAfter(
     nextFrom: next,
     lastRunAt: now,
     findings: progress.findings + findings.length,
+    ...(disputesThrough === undefined ? {} : { disputesThrough }),
     ...(found === undefined ? {} : { lastFinding: noted(found, now) }),
   };
   if (next <= head.sequence) return after;
