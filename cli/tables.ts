@@ -53,12 +53,17 @@ export function statusText(status: ReceiptStatus): string {
 export function registryLines({
   registryId,
   head,
+  role,
+  configuration,
   openConflicts,
   peers,
 }: RegistryAnswer): string[] {
   return [
     `registry ${registryId}`,
     `head     entry ${head.sequence}, digest ${head.digest}, ${head.timestamp}`,
+    ...(role === 'former'
+      ? [`LEFT     no peer of this registry any more since entry ${configuration.sequence}`]
+      : []),
     openConflicts.length === 0
       ? 'conflicts none'
       : `STOPPED  by ${openConflicts.length} open conflict(s): ${openConflicts.join(', ')}`,

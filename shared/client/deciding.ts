@@ -201,7 +201,12 @@ async function wrongCopies(
   named: readonly string[] | undefined,
   options?: CallOptions,
 ): Promise<WrongCopy[]> {
-  const { conflicts } = await readConflicts(calls, registryId, options);
+  const { conflicts, role } = await readConflicts(calls, registryId, options);
+  if (role === 'former')
+    throw invalidArgument(
+      'nothing is to be set aside: this instance is no peer of this registry any more, and its copy ' +
+        'stays as it is, as evidence',
+    );
   const open = conflicts.filter(
     (each) => each.open && (named === undefined || named.includes(each.conflictId)),
   );

@@ -47,6 +47,9 @@ export function damageAt(sequence: number, { message }: Error): AuditFinding {
 /** Where a whole table is gone, nobody needs to hear it entry by entry. */
 const FINDINGS_MAX = 100;
 
+/** Of several runs: more than one run can find. */
+const SAID_MAX = 10 * FINDINGS_MAX;
+
 /** The findings of a run by their entries: what is found from several sides is one. */
 export class Findings {
   readonly #bySequence = new Map<number, AuditFinding>();
@@ -86,6 +89,19 @@ export function raiseFinding(
     ...(expected === undefined ? {} : { expected }),
     ...(found === undefined ? {} : { found }),
   });
+}
+
+/** Says loudly what was not said before. All that was said then, to be noted. */
+export function raiseOnce(
+  alarms: Alarms,
+  registryId: RegistryId,
+  findings: readonly AuditFinding[],
+  said: readonly string[] = [],
+): readonly string[] {
+  const now = new Map(findings.map((each) => [`${each.sequence} ${each.code}`, each]));
+  for (const [name, finding] of now)
+    if (!said.includes(name)) raiseFinding(alarms, registryId, finding);
+  return [...new Set([...said, ...now.keys()])].slice(-SAID_MAX);
 }
 
 /**

@@ -25,6 +25,8 @@ export interface AuditProgressItem {
   readonly findings: number;
   /** Reports about documents' bytes, as recorded until then, were looked into in this copy. */
   readonly disputesThrough?: string;
+  /** What was said loudly since this instance is no peer any more, each once. */
+  readonly saidAsFormer?: readonly string[];
   readonly lastFinding?: Pick<AuditFinding, 'sequence' | 'code' | 'detail'> & {
     readonly foundAt: string;
   };
@@ -116,6 +118,7 @@ export interface AuditRunEnd {
   /** The entries before this one are audited. */
   readonly next: number;
   readonly disputesThrough?: string | undefined;
+  readonly saidAsFormer?: readonly string[] | undefined;
   readonly findings: readonly AuditFinding[];
 }
 
@@ -123,17 +126,19 @@ export interface AuditRunEnd {
 export function progressAfter(
   { progress }: AuditSlice,
   head: Head,
-  { next, findings, disputesThrough }: AuditRunEnd,
+  { next, findings, disputesThrough, saidAsFormer }: AuditRunEnd,
   { nowMs, periodMs }: { readonly nowMs: number; readonly periodMs: number },
 ): AuditProgressItem {
   const now = new Date(nowMs).toISOString();
   const found = findings[0];
+  const { saidAsFormer: _before, ...kept } = progress;
   const after = {
-    ...progress,
+    ...kept,
     nextFrom: next,
     lastRunAt: now,
     findings: progress.findings + findings.length,
     ...(disputesThrough === undefined ? {} : { disputesThrough }),
+    ...(saidAsFormer === undefined ? {} : { saidAsFormer }),
     ...(found === undefined ? {} : { lastFinding: noted(found, now) }),
   };
   if (next <= head.sequence) return after;

@@ -15,6 +15,7 @@ import {
   damageAt,
   Findings,
   raiseFinding,
+  raiseOnce,
   recordFindings,
 } from './audit-finding.ts';
 import { auditHead } from './audit-head.ts';
@@ -26,6 +27,7 @@ import {
   sliceDue,
 } from './audit-progress.ts';
 import { type ComparePorts, type Comparison, compareWithPeers } from './compare-with-peers.ts';
+import { hasLeft } from './newest-list.ts';
 import { orDamage } from './or-damage.ts';
 import type { Head, LedgerStore } from './ports.ts';
 import type { SoundEntry } from './sound-entries.ts';
@@ -44,6 +46,9 @@ import { StoredDamage } from './stored-damage.ts';
  * 6. Say what was found, and record it as a conflict of this instance with itself.  A crash before
  *    it: the same is found again.
  * 7. Note how far it came.  A crash before it repeats the slice.
+ *
+ * Where this instance is no peer any more, nobody is asked, each finding is said loudly once, and it is
+ * no conflict: it stops nobody, and nobody could decide on it.
  *
  * Rejects where the store does: nothing is noted then, and the next run tries the same again.
  */
@@ -124,15 +129,24 @@ async function auditFromHead(
   const slice = sliceDue(await progressOf(ports, head), head, plan, beganMs);
   const run = await RegistryAudit.begin(ports, head, plan);
   await run.auditNewest();
-  const peers = await run.compare({ deadlineMs: plan.deadlineMs, away });
+  const former = await hasLeft(ports, head);
+  const peers = former ? NOBODY_ASKED : await run.compare({ deadlineMs: plan.deadlineMs, away });
   await run.auditSuspects(plan.suspects ?? []);
   const disputesThrough = await run.auditDisputed(slice.progress.disputesThrough, beganMs);
   const next = await run.auditSlice(slice);
   const findings = run.findings;
   if (findings.length > 0 && (await isAnother(store, head))) return { outcome: 'copy-changed' };
-  await recordFindings(ports, registryId, findings);
+  const saidAsFormer = former
+    ? raiseOnce(ports.alarms, registryId, findings, slice.progress.saidAsFormer)
+    : undefined;
+  if (!former) await recordFindings(ports, registryId, findings);
   const times = { nowMs: clock.now(), periodMs: plan.periodMs };
-  const after = progressAfter(slice, head, { next, findings, disputesThrough }, times);
+  const after = progressAfter(
+    slice,
+    head,
+    { next, findings, disputesThrough, saidAsFormer },
+    times,
+  );
   await store.putAuditProgress(after);
   const restored =
     signer.knownIds.includes(leadOf(head.configuration)) &&
@@ -165,6 +179,8 @@ async function progressOf(
   raiseFinding(alarms, registryId, damageAt(sequence, progress));
   return undefined;
 }
+
+const NOBODY_ASKED: Comparison = { answered: 0, differing: [] };
 
 /** So many of the newest entries are audited in every run. */
 const NEWEST = limits.pageMax;
@@ -221,7 +237,7 @@ class RegistryAudit {
   /** A copy that is being filled is behind its peers, and is compared when it is whole. */
   async compare(bounds: Parameters<typeof compareWithPeers>[2]): Promise<Comparison> {
     const { head } = this.#copy;
-    if (head.filling !== undefined) return { answered: 0, differing: [] };
+    if (head.filling !== undefined) return NOBODY_ASKED;
     return compareWithPeers(this.#ports, head, bounds, this.#findings);
   }
 

@@ -16,7 +16,7 @@ import {
 import { nextStep } from './next-step.ts';
 import type { Head, LedgerStore, Signer } from './ports.ts';
 import { type InstanceRole, roleOf } from './read-registries.ts';
-import { supportedThrough } from './set-aside.ts';
+import { isAboutOwn, supportedThrough } from './set-aside.ts';
 import { type ShownStatement, shownStatement } from './shown-statement.ts';
 import { readStanding, type Standing } from './standing.ts';
 
@@ -197,11 +197,18 @@ export async function readConflict(
     leads,
     lead: decideAt,
     ...(head.closed === true ? { closedAt: head.sequence } : {}),
+    ...formerSince(ports, head),
     isFilling: head.filling !== undefined,
   });
   const history = historyOf(known, kept, conflictId);
   const choice = setAside === undefined ? {} : { setAside };
   return { ...summary, history, manners, ...choice, decideAt, next };
+}
+
+/** Where this instance was taken off the peer list. */
+function formerSince({ signer }: ReadConflictPorts, { configuration }: Head) {
+  const isFormer = roleOf(signer, configuration.peers) === 'former';
+  return isFormer ? { formerSince: configuration.sequence } : {};
 }
 
 /** Its own copy is what is wrong, and no set-aside of it has answered that yet. */
@@ -224,8 +231,8 @@ async function setAsideChoice(
   head: Head,
   { kind, accused, sequence }: ConflictSummary,
 ): Promise<SetAsideChoice> {
-  const own = accused !== 'open' && signer.knownIds.includes(accused);
-  if (kind !== 'fork' && !(kind === 'local-tampering' && own)) return { allowed: false };
+  if (roleOf(signer, head.configuration.peers) === 'former') return { allowed: false };
+  if (!isAboutOwn({ kind, accused }, signer)) return { allowed: false };
   const from = (await supportedThrough(store, signer, head, sequence)) + 1;
   return { allowed: true, from, copy: head.copy + 1 };
 }

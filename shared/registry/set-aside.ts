@@ -1,4 +1,5 @@
 import { leadOf } from '../ledger/chain.ts';
+import type { ConflictStatement } from '../ledger/conflict.ts';
 import type { Digest, RegistryId } from '../ledger/digest.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
 import { type Compact, readDecision } from '../ledger/jws.ts';
@@ -7,6 +8,7 @@ import { type SetAside, setAsideSchema } from '../ledger/resolution.ts';
 import type { KeptStatement } from './conflict-record.ts';
 import { keptStatement } from './kept-statements.ts';
 import { beginCopy, isAboutStored, type NewCopyPorts } from './new-copy.ts';
+import { hasLeft } from './newest-list.ts';
 import type { Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
 import { flawOfOrder, type Order } from './resolve.ts';
 import { type OpenConflict, statedConflicts } from './standing.ts';
@@ -89,22 +91,19 @@ async function flawOfSetAside(
   head: Head,
   { conflicts, copy, from }: SetAside,
 ): Promise<Refused | undefined> {
-  const no = (detail: string) => refuse('SET_ASIDE_NOT_ALLOWED', detail);
-  if (head.closed === true)
-    return refuse('REGISTRY_CLOSED', 'this instance has closed the registry: it stays as it is');
-  if (signer.knownIds.includes(leadOf(head.configuration)))
-    return no('this instance leads: what its copy lost it takes back, by the resolution take-back');
+  const barred = await flawOfInstance({ store, signer }, head);
+  if (barred !== undefined) return barred;
   if (copy !== head.copy + 1)
     return no(`names the copy ${copy}; the next one here is ${head.copy + 1}`);
   const open = await statedConflicts(store, head);
-  for (const named of conflicts) {
-    const found = open.find(({ conflictId }) => conflictId === named);
+  for (const conflictId of conflicts) {
+    const found = open.find((each) => each.conflictId === conflictId);
     if (found === undefined)
-      return refuse('CONFLICT_NOT_OPEN', `the conflict ${named} is not open here`);
-    const { kind, accused } = found.said;
-    const own = accused !== 'open' && signer.knownIds.includes(accused);
-    if (kind !== 'fork' && !(kind === 'local-tampering' && own))
-      return no(`a ${kind} accusing ${accused} is not about this instance's own copy`);
+      return refuse('CONFLICT_NOT_OPEN', `the conflict ${conflictId} is not open here`);
+    if (!isAboutOwn(found.said, signer))
+      return no(
+        `a ${found.said.kind} accusing ${found.said.accused} is not about this instance's own copy`,
+      );
   }
   const named = open.filter(({ conflictId }) => conflicts.includes(conflictId));
   const latest = await latestFrom({ store, signer }, head, named);
@@ -113,6 +112,35 @@ async function flawOfSetAside(
     `begins at entry ${from}; what is signed supports this copy through entry ${latest - 1}, so ` +
       `that the new one begins at entry ${latest} or before`,
   );
+}
+
+function no(detail: string): Refused {
+  return refuse('SET_ASIDE_NOT_ALLOWED', detail);
+}
+
+/** Whether this instance may begin a new copy at all. */
+async function flawOfInstance(
+  ports: Pick<NewCopyPorts, 'store' | 'signer'>,
+  head: Head,
+): Promise<Refused | undefined> {
+  if (head.closed === true)
+    return refuse('REGISTRY_CLOSED', 'this instance has closed the registry: it stays as it is');
+  if (ports.signer.knownIds.includes(leadOf(head.configuration)))
+    return no('this instance leads: what its copy lost it takes back, by the resolution take-back');
+  if (!(await hasLeft(ports, head))) return undefined;
+  return no(
+    'this instance is no peer of this registry any more, so that nobody would deliver to a new ' +
+      'copy: the one that is here stays as it is, as evidence',
+  );
+}
+
+/** Whether the conflict may be about what this instance itself stores. */
+export function isAboutOwn(
+  { kind, accused }: Pick<ConflictStatement, 'kind' | 'accused'>,
+  { knownIds }: Pick<Signer, 'knownIds'>,
+): boolean {
+  const own = accused !== 'open' && knownIds.includes(accused);
+  return kind === 'fork' || (kind === 'local-tampering' && own);
 }
 
 /**
