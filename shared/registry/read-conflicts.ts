@@ -16,7 +16,7 @@ import {
 import { nextStep } from './next-step.ts';
 import type { Head, LedgerStore, Signer } from './ports.ts';
 import { type InstanceRole, roleOf } from './read-registries.ts';
-import { isAboutOwn, supportedThrough } from './set-aside.ts';
+import { isAboutOwn, supportedThrough, whyNotAside } from './set-aside.ts';
 import { type ShownStatement, shownStatement } from './shown-statement.ts';
 import { readStanding, type Standing } from './standing.ts';
 
@@ -229,11 +229,14 @@ function isOwnWrong(
 async function setAsideChoice(
   { store, signer }: ReadConflictPorts,
   head: Head,
-  { kind, accused, sequence }: ConflictSummary,
+  { conflictId, kind, accused, sequence, statement }: ConflictSummary,
 ): Promise<SetAsideChoice> {
   if (roleOf(signer, head.configuration.peers) === 'former') return { allowed: false };
   if (!isAboutOwn({ kind, accused }, signer)) return { allowed: false };
   const from = (await supportedThrough(store, signer, head, sequence)) + 1;
+  const said = payloadOf(statement) as ConflictStatement;
+  if ((await whyNotAside({ store, signer }, head, { conflictId, said }, from)) !== undefined)
+    return { allowed: false };
   return { allowed: true, from, copy: head.copy + 1 };
 }
 
