@@ -3,7 +3,7 @@ import type { AuditCode } from './audit.ts';
 import { tamperingEvidence } from './gather-evidence.ts';
 import { orDamage } from './or-damage.ts';
 import type { Alarms } from './ports.ts';
-import { type ConflictPorts, reportConflict } from './report-conflict.ts';
+import { type ConflictPorts, expectedAndFound, reportConflict } from './report-conflict.ts';
 import { type OpenConflict, statedConflicts } from './standing.ts';
 import { StoredDamage } from './stored-damage.ts';
 
@@ -21,7 +21,7 @@ export interface AuditFinding {
   readonly sequence: number;
   readonly code: FindingCode;
   readonly detail: string;
-  /** What is expected and what was found, as far as these are digests. */
+  /** What was signed or recorded, and what is there, as far as these are digests. */
   readonly digests: readonly Digest[];
 }
 
@@ -71,6 +71,13 @@ export class Findings {
   }
 }
 
+const OF_BYTES: ReadonlySet<FindingCode> = new Set(['DOCUMENT_MISSING', 'DOCUMENT_DIFFERS']);
+
+/** Whether a digest alone is the recorded one: what is there is nothing, or of another size. */
+function isOfRecorded(code: FindingCode): boolean {
+  return OF_BYTES.has(code);
+}
+
 /** Says the finding loudly. */
 export function raiseFinding(
   alarms: Alarms,
@@ -78,16 +85,13 @@ export function raiseFinding(
   { sequence, code, detail, digests }: AuditFinding,
   peer?: string,
 ): void {
-  const found = digests.at(-1);
-  const expected = digests.length > 1 ? digests[0] : undefined;
   alarms.raise('AuditFindings', {
     registryId,
     ...(peer === undefined ? {} : { peer }),
     sequence,
     code,
     detail,
-    ...(expected === undefined ? {} : { expected }),
-    ...(found === undefined ? {} : { found }),
+    ...expectedAndFound(digests, isOfRecorded(code)),
   });
 }
 
@@ -127,6 +131,7 @@ export async function recordFindings(
     sequence: first.sequence,
     accused: ports.signer.certificateId,
     digests: first.digests,
+    isOfRecorded: isOfRecorded(first.code),
     evidence: tamperingEvidence(registryId, first.sequence as Sequence, detail),
     detail,
   });
@@ -148,8 +153,6 @@ async function openHere({ store }: ConflictPorts, registryId: RegistryId): Promi
 function isOwnWordAmong({ signer }: ConflictPorts, open: Open): boolean {
   return open.some(({ said }) => OWN_COPY.has(said.kind) && signer.knownIds.includes(said.signer));
 }
-
-const OF_BYTES: ReadonlySet<FindingCode> = new Set(['DOCUMENT_MISSING', 'DOCUMENT_DIFFERS']);
 
 function isDisputed({ code, sequence }: AuditFinding, open: Open): boolean {
   if (!OF_BYTES.has(code)) return false;
