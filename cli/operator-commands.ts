@@ -115,7 +115,7 @@ function nextLine(registryId: RegistryId, sequence: number): string {
   return (
     '  next: change nothing. The audit of this instance records it as its conflict when it comes to ' +
     `entry ${sequence}; to have it do so now, invoke its function Audit with ` +
-    JSON.stringify({ registryId, entries: [sequence] })
+    `${JSON.stringify({ registryId, entries: [sequence] })} ("An audit at once" in infra/README.md)`
   );
 }
 

@@ -308,6 +308,20 @@ describe('an operator', () => {
     expect(story.lines.join()).toMatch(/decided replace of entries 2 by/);
   });
 
+  test('hears which entry a replacement lacks, in the words of the command', async () => {
+    const { run, R, operator, mirror, cluster, file } = await operated();
+    await run('upload', '--registry', R, '--document', 'B', '--file', file);
+    await reportMissingBytes(mirror, R, 2);
+    await cluster.settle();
+    const voiding = ['--void', '--entries', '3', '--reason', 'verloren'];
+
+    const lacking = await run('resolve', '--registry', R, ...voiding, ...operator);
+
+    expect(lacking.lines).toEqual([
+      expect.stringMatching(/^RESOLUTION_MALFORMED: .*lacks entry 2 \(--entries 2\), which/),
+    ]);
+  });
+
   test('has a request replaced by another one', async () => {
     const { run, R, operator, write, file, mirror, cluster } = await operated();
     await run('upload', '--registry', R, '--document', 'B', '--file', file);
@@ -358,12 +372,14 @@ describe('an operator', () => {
     const { run, R, operator, lead, conflictId } = await tampered();
 
     const closed = await run('close', '--registry', R, ...operator);
+    const again = await run('close', '--registry', R, ...operator);
 
     expect(closed.lines).toEqual([
       `registry ${R} is closed at ${short(lead.id)}`,
       expect.stringMatching(/^its last entry there is 2, digest [0-9a-f]{64}$/),
       '"registry create --predecessor" goes on with another one',
     ]);
+    expect(again.lines[2]).toMatch(/^that was done before, at 20.*Z; nothing was done now$/);
     const create = ['create', '--name', 'Fortsetzung', '--predecessor', R];
     const successor = (await run(...create)).lines[0]?.replace('registry ', '') ?? '';
     const [first] = await lead.known.entries(successor as RegistryId, 1, { from: 1, count: 1 });
