@@ -95,7 +95,7 @@ function givenTo(command: Command, rest: string[]): Given {
   const values = valuesOf(command, rest);
   for (const each of command.required) {
     const shown = each === command.positional ? `<${each}>` : `--${each}`;
-    if (!values[each]?.[0])
+    if (!values[each]?.[0]?.trim())
       throw new UsageMistake(`${shown} is missing: call registry ${command.usage}`);
   }
   return {

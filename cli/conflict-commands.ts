@@ -1,10 +1,6 @@
 /** The commands about conflicts: seeing them, proving them, and what operators decide. */
-import type { DecidedResolution } from '../shared/client/conflicts.ts';
 import type { Decided } from '../shared/client/deciding.ts';
-import type { RegistryClient } from '../shared/client/registry-client.ts';
 import { isDigest, type RegistryId } from '../shared/ledger/digest.ts';
-import type { Resolution } from '../shared/ledger/resolution.ts';
-import type { Manner } from '../shared/ledger/resolution-rules.ts';
 import { verifyConflictFile } from '../shared/ledger/verify-conflict-file.ts';
 import {
   CommandMistake,
@@ -18,11 +14,10 @@ import {
   writeNew,
 } from './command.ts';
 import { conflictLines, provenLines, storyLines } from './conflict-lines.ts';
-import { NO_FOLLOW, oneOf, withClient } from './connected.ts';
+import { withClient } from './connected.ts';
 import { authoritiesIn } from './evidence-commands.ts';
-import { short } from './tables.ts';
-
-const MANNERS: readonly Manner[] = ['replay', 'expel', 'replace', 'take-back', 'close'];
+import { resolveCommand } from './resolve-command.ts';
+import { printable, short } from './tables.ts';
 
 export const conflictCommands: Commands = {
   conflicts: {
@@ -45,18 +40,7 @@ export const conflictCommands: Commands = {
     positional: 'file',
     run: (given, output) => verifyFile(given.value('file'), given, output),
   },
-  resolve: {
-    usage:
-      'resolve --profile <file> --registry <id> --manner <replay, expel, replace, take-back or ' +
-      'close> --reason <text> [--conflict <id>]… [--entries <sequence,…>] [--after <digest>] ' +
-      '[--without <certificate id>]… [--expel <certificate id>]… [--void] [--no-follow] ' +
-      '(--expel and --void carry it out at once)',
-    required: ['profile', 'registry', 'reason'],
-    optional: ['manner', 'conflict', 'entries', 'after', 'without', 'expel'],
-    repeatable: ['conflict', 'without', 'expel'],
-    flags: ['void', NO_FOLLOW],
-    run: resolve,
-  },
+  resolve: resolveCommand,
   accept: {
     usage: 'accept --profile <file> --registry <id> --resolution <digest> --reason <text>',
     required: ['profile', 'registry', 'resolution', 'reason'],
@@ -131,82 +115,14 @@ export async function verifyFile(file: string, given: Given, output: Output): Pr
   for (const line of provenLines(found)) output(line);
 }
 
-async function resolve(given: Given, output: Output): Promise<void> {
-  const manner = mannerOf(given);
-  const registryId = given.value('registry');
-  const offenders = given.all('expel');
-  const carriesOut = offenders.length > 0 || given.flag('void');
-  const work = async (client: RegistryClient) => {
-    const before = carriesOut ? await decidedBefore(client, given, manner) : undefined;
-    const decided = before ?? (await decide(client, given, manner));
-    const { through, conflicts } = decided.said;
-    output(`${before === undefined ? 'decided' : 'was decided before'}: ${manner}`);
-    output(`resolution ${decided.digest}, with the ledger at entry ${through.sequence}`);
-    if (carriesOut) {
-      const { sequence, digest } = await client.expel(registryId, { peers: offenders });
-      output(`carried out: entry ${sequence}, digest ${digest}`);
-    }
-    const [first = ''] = conflicts;
-    output(`next: ${(await client.conflict(registryId, first)).next}`);
-  };
-  await withClient(given, work, ({ lead, endpoint }) =>
-    output(`deciding at ${endpoint}, where the lead ${short(lead)} is, not at the profile's`),
-  );
-}
-
-/** Whoever names the offender, or that nothing comes in the place, has said the manner. */
-function mannerOf(given: Given): Manner {
-  const expels = given.all('expel').length > 0;
-  const voids = given.flag('void');
-  const implied = expels ? 'expel' : voids ? 'replace' : undefined;
-  const manner = oneOf('manner', given.optional('manner') ?? implied ?? '', MANNERS);
-  if ((expels && manner !== 'expel') || (voids && manner !== 'replace'))
-    throw new UsageMistake(
-      `--manner ${manner}: --expel belongs to expel, and --void to replace; leave one of them out`,
-    );
-  return manner;
-}
-
-/** What an interrupted call has decided, and not carried out. */
-async function decidedBefore(
-  client: RegistryClient,
-  given: Given,
-  manner: Manner,
-): Promise<DecidedResolution | undefined> {
-  if (given.optional('after') !== undefined) return undefined;
-  const { resolution } = await client.conflicts(given.value('registry'));
-  return resolution?.said.manner === manner ? resolution : undefined;
-}
-
-function decide(
-  client: RegistryClient,
-  given: Given,
-  manner: Manner,
-): Promise<Decided<Resolution>> {
-  const conflicts = given.all('conflict');
-  const after = given.optional('after');
-  const without = given.all('without');
-  const reason = given.value('reason');
-  return client.resolve(given.value('registry'), {
-    manner,
-    ...(conflicts.length === 0 ? {} : { conflicts }),
-    entries: sequencesIn(given.optional('entries')),
-    ...(after === undefined ? {} : { after }),
-    reason: without.length === 0 ? reason : `${reason} (without ${without.join(', ')})`,
-  });
-}
-
-function sequencesIn(text: string | undefined): number[] {
-  if (text === undefined) return [];
-  return text.split(',').map((each) => numberOf(each.trim(), 'entries') ?? 0);
-}
-
 async function accept(given: Given, output: Output): Promise<void> {
   await withClient(given, async (client) => {
     const reason = given.value('reason');
     const registryId = given.value('registry');
-    const { said } = await client.accept(registryId, given.value('resolution'), { reason });
+    const accepted = await client.accept(registryId, given.value('resolution'), { reason });
+    const { said } = accepted;
     output(`resolution ${said.resolution} is accepted at ${short(said.signer)}`);
+    tellBefore(accepted, output);
   });
 }
 
@@ -214,22 +130,35 @@ async function setAside(given: Given, output: Output): Promise<void> {
   await withClient(given, async (client) => {
     const conflicts = given.all('conflict');
     const from = numberOf(given.optional('from'), 'from');
-    const { said } = await client.setAside(given.value('registry'), {
+    if (from === 0) throw new UsageMistake('--from 0: entries are counted from 1');
+    const begun = await client.setAside(given.value('registry'), {
       ...(conflicts.length === 0 ? {} : { conflicts }),
       ...(from === undefined ? {} : { from }),
       reason: given.value('reason'),
     });
+    const { said } = begun;
     output(`copy ${said.copy} of the ledger at ${short(said.signer)} begins at entry ${said.from}`);
     output('what was there before is kept, as evidence');
+    tellBefore(begun, output);
   });
+}
+
+/** Whoever decides twice hears of the first time, which alone counts. */
+function tellBefore(
+  { before, said }: Pick<Decided<{ readonly reason: string }>, 'before' | 'said'>,
+  output: Output,
+): void {
+  if (before === undefined) return;
+  output(`that was done before, at ${before}: ${printable(said.reason)}; nothing was done now`);
 }
 
 async function close(given: Given, output: Output): Promise<void> {
   await withClient(given, async (client) => {
     const registryId = given.value('registry');
-    const { said } = await client.closeRegistry(registryId);
+    const { said, before } = await client.closeRegistry(registryId);
     output(`registry ${registryId} is closed at ${short(said.signer)}`);
     output(`its last entry there is ${said.sequence}, digest ${said.digest}`);
+    if (before !== undefined) output(`that was done before, at ${before}; nothing was done now`);
     output('"registry create --predecessor" goes on with another one');
   });
 }

@@ -110,6 +110,7 @@ async function verify(given: Given, output: Output): Promise<void> {
     if (report.outcome !== 'sound') wrong += 1;
     output(`${registryId}: ${reportText(report)}`);
     for (const line of olderCopies(await storage.store.head(registryId))) output(line);
+    if (report.outcome === 'wrong') output(nextLine(registryId, report.sequence));
   }
   if (wrong > 0) throw new CommandMistake(`${wrong} of ${ids.length} ledgers are wrong`);
 }
@@ -122,6 +123,15 @@ function olderCopies(head: Head | undefined): string[] {
     `  that is copy ${head.copy}; older ones are kept as evidence: ${older}; write one with ` +
       '"registry export --copy"',
   ];
+}
+
+/** Nothing is recorded by this command: only the instance itself can say it in its own name. */
+function nextLine(registryId: RegistryId, sequence: number): string {
+  return (
+    '  next: change nothing. The audit of this instance records it as its conflict when it comes to ' +
+    `entry ${sequence}; to have it do so now, invoke its function Audit with ` +
+    `${JSON.stringify({ registryId, entries: [sequence] })} ("An audit at once" in infra/README.md)`
+  );
 }
 
 function reportText(report: AuditOutcome): string {

@@ -51,12 +51,15 @@ export function statusText(status: ReceiptStatus): string {
 
 /** A registry's head and its peers, as one instance knows them. */
 export function registryLines(answer: RegistryAnswer): string[] {
-  const { registryId, head, peers } = answer;
+  const { registryId, head, role, configuration, peers } = answer;
   return [
     `registry ${registryId}`,
     `head     entry ${head.sequence}, digest ${head.digest}, ${head.timestamp}`,
     ...(answer.closed === true
       ? [`CLOSED   here at entry ${head.sequence}, for good: nothing is recorded here any more`]
+      : []),
+    ...(role === 'former'
+      ? [`LEFT     no peer of this registry any more since entry ${configuration.sequence}`]
       : []),
     conflictsLine(answer),
     ...aligned([PEER_COLUMNS, ...peers.map(peerCells)]).map((line) => `  ${line}`),

@@ -3,13 +3,13 @@ import type { OperationHandler } from '../shared/http/operation.ts';
 import type { operations } from '../shared/http/operations.ts';
 import { answer, type HttpResponse, problem } from '../shared/http/problem.ts';
 import { readCertificate } from '../shared/ledger/certificate.ts';
-import type { ConflictStatement } from '../shared/ledger/conflict.ts';
 import type { CertificateId, Digest, RegistryId } from '../shared/ledger/digest.ts';
 import { payloadOf } from '../shared/ledger/jws.ts';
 import type { SignedRedaction } from '../shared/ledger/redaction.ts';
 import type { Redaction } from '../shared/ledger/resolution.ts';
 import type { Appender, AppendOutcome } from '../shared/registry/append.ts';
 import type { AppendResult } from '../shared/registry/append-result.ts';
+import { allReports } from '../shared/registry/kept-statements.ts';
 import type { Facts, Head, StoredEntry } from '../shared/registry/ports.ts';
 import { reportTableChanged } from '../shared/registry/report-conflict.ts';
 
@@ -137,13 +137,14 @@ async function conflictsNamed(
   registryId: RegistryId,
   { conflicts }: { readonly conflicts: readonly Digest[] },
 ): Promise<NamedConflict[]> {
-  const opened = await store.conflicts(registryId);
-  return opened
-    .filter(({ conflictId }) => conflicts.includes(conflictId))
-    .map(({ conflictId, statement }) => {
-      const { kind } = payloadOf(statement) as ConflictStatement;
-      return { registryId, conflictId, kind };
-    });
+  // One that did not stop this instance is known by its reports alone.
+  const kinds = new Map(
+    (await allReports(store, registryId)).map(({ conflictId, said }) => [conflictId, said.kind]),
+  );
+  return conflicts.flatMap((conflictId) => {
+    const kind = kinds.get(conflictId);
+    return kind === undefined ? [] : [{ registryId, conflictId, kind }];
+  });
 }
 
 /** `named`: to tell an application what it is about, and where it stands. */

@@ -70,11 +70,12 @@ export const resolveConflicts: Handler<'resolveConflicts'> = async (request) => 
       return answer(outcome.outcome === 'decided' ? 201 : 200, { resolution });
     }
     case 'in-force': {
-      const { digest, resolution } = outcome.resolution;
+      const { digest, resolution, recordedAt } = outcome.resolution;
+      const { manner, decidedBy, reason } = resolution;
       return problem(
         'RESOLUTION_IN_FORCE',
-        `the resolution ${digest} (${resolution.manner}) is in force; carry it out, or name it in ` +
-          '"after" to put another one in its place',
+        `the resolution ${digest} (${manner}) is in force, decided by ${decidedBy} at ${recordedAt}: ` +
+          `${JSON.stringify(reason)}; carry it out, or name it in "after" to put another one in its place`,
         { members: { resolution: conflicts.shownResolution(outcome.resolution) } },
       );
     }

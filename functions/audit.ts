@@ -1,9 +1,14 @@
-import type { OpenInstance } from '../shared/adapters/aws/instance.ts';
+import * as z from 'zod';
+import type { Instance, OpenInstance } from '../shared/adapters/aws/instance.ts';
 import { logLine } from '../shared/adapters/aws/log-line.ts';
 import type { Log } from '../shared/http/http-stack.ts';
 import type { RegistryId } from '../shared/ledger/digest.ts';
+import { limits } from '../shared/ledger/limits.ts';
+import { digestSchema, sequenceSchema, validate } from '../shared/ledger/schema.ts';
 import { auditAll } from '../shared/registry/audit-all.ts';
-import type { AuditRunOutcome } from '../shared/registry/audit-run.ts';
+import type { AuditFinding } from '../shared/registry/audit-finding.ts';
+import type { AuditPlan } from '../shared/registry/audit-progress.ts';
+import { type AuditRunOutcome, runAudit } from '../shared/registry/audit-run.ts';
 import { measureCertificates } from '../shared/registry/certificate-days.ts';
 import { followAudit } from '../shared/registry/follow-audit.ts';
 
@@ -29,12 +34,27 @@ interface AuditContext {
   readonly getRemainingTimeInMillis?: () => number;
 }
 
+/** What an operator asks for by hand: these entries, with their documents' bytes, before others. */
+const orderSchema = z.strictObject({
+  registryId: digestSchema,
+  entries: z.array(sequenceSchema).min(1).max(limits.pageMax),
+});
+
+/** What was found, for whoever asked for it. */
+export interface OrderedAudit {
+  readonly outcome: AuditRunOutcome['outcome'];
+  readonly findings: readonly Pick<AuditFinding, 'sequence' | 'code' | 'detail'>[];
+}
+
 /**
- * Audits a part of every registry, so that all is audited within the configured period. First it says
- * how long the certificates are still good for: that takes nothing, and needs no function of its own.
+ * Audits a part of every registry, so that all is audited within the configured period. With an
+ * event that names a registry and entries, only that registry, and these entries first. First
+ * it says how long the certificates are still good for: that takes nothing, and needs no function of
+ * its own.
  */
 export function createAudit(open: OpenInstance, log: Log = logLine) {
-  return async (_event?: unknown, context?: AuditContext): Promise<void> => {
+  return async (event?: unknown, context?: AuditContext): Promise<OrderedAudit | undefined> => {
+    const order = orderIn(event);
     const instance = await open();
     measureCertificates(instance);
     const remainingMs = context?.getRemainingTimeInMillis?.();
@@ -46,6 +66,8 @@ export function createAudit(open: OpenInstance, log: Log = logLine) {
       bytesMax: BYTES_MAX,
       deadlineMs: instance.clock.now() + runMs,
     };
+    if (order !== undefined)
+      return auditOrdered(instance, { ...plan, suspects: order.entries }, order.registryId, log);
     const outcomes: (readonly [RegistryId, AuditRunOutcome])[] = [];
     const round = await auditAll(instance, plan, (registryId, outcome) => {
       sayOutcome(log, registryId, outcome);
@@ -53,7 +75,35 @@ export function createAudit(open: OpenInstance, log: Log = logLine) {
     });
     for (const [registryId, outcome] of outcomes) await followAudit(instance, registryId, outcome);
     log(round.left > 0 ? 'warn' : 'info', 'audit round', { ...round });
+    return undefined;
   };
+}
+
+/** The schedule's events name no registry. */
+function orderIn(event: unknown): z.output<typeof orderSchema> | undefined {
+  if (!Object.hasOwn(Object(event), 'registryId')) return undefined;
+  const read = validate(orderSchema, event);
+  if (read.outcome === 'refused')
+    throw new Error(`expected {"registryId": "…", "entries": [2]}: ${read.detail}`);
+  return read.value;
+}
+
+async function auditOrdered(
+  instance: Instance,
+  plan: AuditPlan,
+  registryId: RegistryId,
+  log: Log,
+): Promise<OrderedAudit> {
+  const outcome = await runAudit(instance, registryId, plan);
+  sayOutcome(log, registryId, outcome);
+  await followAudit(instance, registryId, outcome);
+  return { outcome: outcome.outcome, findings: findingsOf(outcome) };
+}
+
+function findingsOf(outcome: AuditRunOutcome): OrderedAudit['findings'] {
+  const found =
+    'findings' in outcome ? outcome.findings : 'finding' in outcome ? [outcome.finding] : [];
+  return found.map(({ sequence, code, detail }) => ({ sequence, code, detail }));
 }
 
 function sayOutcome(log: Log, registryId: RegistryId, outcome: AuditRunOutcome): void {

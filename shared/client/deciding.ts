@@ -24,10 +24,11 @@ import {
   setAsideSchema,
 } from '../ledger/resolution.ts';
 import type { Manner } from '../ledger/resolution-rules.ts';
-import { validate } from '../ledger/schema.ts';
+import { timestampSchema, validate } from '../ledger/schema.ts';
 import { entryStatusAnswer, registryAnswer } from './answers.ts';
-import type { CallOptions, Calls } from './calls.ts';
-import { readConflict, readConflicts } from './conflicts.ts';
+import { bytesOf, type CallOptions, type Calls, parsed } from './calls.ts';
+import { type ConflictEvent, readConflict, readConflicts } from './conflicts.ts';
+import { requireExpellable } from './expelling.ts';
 import { readInstance } from './instances.ts';
 import { entryPath, registryPath } from './paths.ts';
 import { invalidArgument, notProven } from './problem.ts';
@@ -43,6 +44,11 @@ export interface NewResolution {
   readonly entries?: readonly (number | Link)[];
   /** The resolution in force, which this one ends. */
   readonly after?: string;
+  /**
+   * Whom the peer list is to leave out that carries an expulsion out: checked before anything is
+   * signed. By certificate id, or its first 8 digits.
+   */
+  readonly expels?: readonly string[];
   /** For people, kept for ever. A take-back names in it, by certificate id, whom not to wait for. */
   readonly reason: string;
 }
@@ -62,19 +68,23 @@ export interface Decided<Said> {
   readonly statement: Compact;
   readonly decision: Compact;
   readonly said: Said;
+  /** When the instance recorded it, where that was before this call. */
+  readonly before?: string;
 }
 
 /** The last entry that the instance will ever hold of the registry, signed by it. */
 export interface ClosedRegistry {
   readonly statement: Compact;
   readonly said: Closing;
+  /** When it was closed, where that was before this call. */
+  readonly before?: string;
 }
 
 /** Decides at the lead about open conflicts. Whoever names them may repeat the call. */
 export async function resolveConflicts(
   lead: Calls,
   registryId: string,
-  { manner, conflicts, entries = [], after, reason }: NewResolution,
+  { manner, conflicts, entries = [], after, expels, reason }: NewResolution,
   options?: CallOptions,
 ): Promise<Decided<Resolution>> {
   const { head } = await lead.get(registryPath(registryId), registryAnswer, options);
@@ -83,6 +93,8 @@ export async function resolveConflicts(
     links.push(typeof entry === 'number' ? await linkAt(lead, registryId, entry, options) : entry);
   const replaced = after === undefined ? {} : { after };
   const named = conflicts ?? (await undecided(lead, registryId, after, options));
+  if (manner === 'replace' && links.length === 0)
+    await requireEntries(lead, registryId, named, options);
   if (manner === 'replay' && links.length === 0)
     links.push(...(await branches(lead, registryId, named, options)));
   const payload = {
@@ -94,7 +106,12 @@ export async function resolveConflicts(
     ...replaced,
     through: { sequence: head.sequence, digest: head.digest },
   };
-  return order(lead, ['resolutions', 'resolution'], valid(resolutionSchema, payload), {
+  const resolution = valid(resolutionSchema, payload);
+  if (expels !== undefined && manner !== 'expel')
+    throw invalidArgument(`expels belongs to the manner expel: leave it out of a ${manner}`);
+  if (expels !== undefined)
+    await requireExpellable(lead, registryId, { offenders: expels, conflicts: named }, options);
+  return order(lead, ['resolutions', 'resolution'], resolution, {
     schema: resolutionSchema,
     options,
   });
@@ -125,23 +142,47 @@ async function linkAt(
   return { sequence, digest };
 }
 
-/** The ids of all that wait for a decision; where one is ended, of all that are open. */
+/**
+ * The ids of all that wait for a decision; where one is ended, of all that are open. Where all is
+ * decided, of what the decision in force is about: the lead refuses then, and shows that decision.
+ */
 async function undecided(
   lead: Calls,
   registryId: string,
   after: string | undefined,
   options?: CallOptions,
-): Promise<Digest[]> {
-  const { conflicts } = await readConflicts(lead, registryId, options);
+): Promise<readonly Digest[]> {
+  const { conflicts, resolution: inForce } = await readConflicts(lead, registryId, options);
   const wanted = conflicts.filter(
     ({ open, contested, resolution }) =>
       (open || contested === true) && (after !== undefined || resolution === undefined),
   );
-  if (wanted.length === 0)
-    throw invalidArgument(
-      'nothing is to be decided: no conflict is open at the lead without a resolution',
-    );
-  return wanted.map(({ conflictId }) => conflictId);
+  if (wanted.length > 0) return wanted.map(({ conflictId }) => conflictId);
+  if (inForce !== undefined) return inForce.said.conflicts;
+  throw invalidArgument(
+    conflicts.some(({ open }) => open)
+      ? 'nothing is to be decided: every conflict that is open at the lead has its resolution; to ' +
+          'decide on one again, name it'
+      : 'nothing is to be decided: no conflict is open at the lead',
+  );
+}
+
+/** Told before anything is signed: what a replacement is of is nothing to be guessed. */
+async function requireEntries(
+  lead: Calls,
+  registryId: string,
+  named: readonly string[],
+  options?: CallOptions,
+): Promise<void> {
+  const { conflicts } = await readConflicts(lead, registryId, options);
+  const about = conflicts
+    .filter(({ conflictId }) => named.includes(conflictId))
+    .map(({ said }) => said.sequence);
+  const places = [...new Set(about)].join(', ');
+  throw invalidArgument(
+    `entries is empty: replace lists the entries that do not count any more; the conflict is about ` +
+      `entry ${places}`,
+  );
 }
 
 /** Accepts at a mirror what the accused lead has decided. */
@@ -164,18 +205,26 @@ export async function acceptResolution(
   });
 }
 
-/** Begins a new copy at a mirror whose own one is wrong. */
+/**
+ * Begins a new copy at a mirror whose own one is wrong. Where the present copy was begun for these
+ * conflicts, and no earlier entry is named, that is what is answered.
+ */
 export async function setCopyAside(
   calls: Calls,
   registryId: string,
   { conflicts, from, reason }: NewSetAside,
   options?: CallOptions,
 ): Promise<Decided<SetAside>> {
+  const said = await common(calls, registryId, reason, options);
   const { copy } = await calls.get(registryPath(registryId), copyAnswer, options);
-  const found = await wrongCopies(calls, registryId, conflicts, options);
+  const { wrong, begun } = await lookForWrong(calls, registryId, { conflicts, copy }, options);
+  const [first] = begun;
+  if (wrong.length === 0 && first !== undefined && (from ?? first.said.from) >= first.said.from)
+    return first;
+  const found = wrong.length > 0 ? wrong : begun.map(({ conflictId }) => ({ conflictId, from: 1 }));
   const latest = Math.min(...found.map((each) => each.from));
   const payload = {
-    ...(await common(calls, registryId, reason, options)),
+    ...said,
     format: 'registry/set-aside/v1',
     conflicts: conflicts ?? found.map(({ conflictId }) => conflictId),
     from: from ?? latest,
@@ -194,26 +243,59 @@ interface WrongCopy {
   readonly from: number;
 }
 
+interface LookedFor {
+  /** For these a new copy is to begin. */
+  readonly wrong: readonly WrongCopy[];
+  /** For these the present copy was begun. */
+  readonly begun: readonly (Decided<SetAside> & { readonly conflictId: Digest })[];
+}
+
 /** Of these conflicts, or of all open ones, those that are about the instance's own copy. */
-async function wrongCopies(
+async function lookForWrong(
   calls: Calls,
   registryId: string,
-  named: readonly string[] | undefined,
+  {
+    conflicts: named,
+    copy,
+  }: { readonly conflicts?: readonly string[] | undefined; readonly copy: number },
   options?: CallOptions,
-): Promise<WrongCopy[]> {
-  const { conflicts } = await readConflicts(calls, registryId, options);
+): Promise<LookedFor> {
+  const { certificateId, knownIds } = await readInstance(calls, options);
+  const { conflicts, role } = await readConflicts(calls, registryId, options);
+  if (role === 'former')
+    throw invalidArgument(
+      'nothing is to be set aside: this instance is no peer of this registry any more, and its copy ' +
+        'stays as it is, as evidence',
+    );
   const open = conflicts.filter(
     (each) => each.open && (named === undefined || named.includes(each.conflictId)),
   );
-  const found: WrongCopy[] = [];
+  const isOwnCopy = (said: SetAside) =>
+    said.copy === copy && [certificateId, ...knownIds].includes(said.signer);
+  const wrong: WrongCopy[] = [];
+  const begun: LookedFor['begun'][number][] = [];
   for (const { conflictId } of open) {
-    const { setAside } = await readConflict(calls, registryId, conflictId, options);
+    const { setAside, history } = await readConflict(calls, registryId, conflictId, options);
     const begins = setAside?.allowed === true ? setAside.from : undefined;
-    if (begins !== undefined) found.push({ conflictId, from: begins });
+    if (begins !== undefined) wrong.push({ conflictId, from: begins });
+    else begun.push(...begunFor(conflictId, history, isOwnCopy));
   }
-  if (found.length > 0) return found;
+  if (wrong.length > 0 || begun.length > 0) return { wrong, begun };
   throw invalidArgument(
-    'nothing is to be set aside: no such conflict is open about the copy of this instance',
+    'nothing is to be set aside: no open conflict is about this copy, or which branch of a fork ' +
+      'stays is not decided yet, or this copy is that branch',
+  );
+}
+
+function begunFor(
+  conflictId: Digest,
+  history: readonly ConflictEvent[],
+  isOwnCopy: (said: SetAside) => boolean,
+): LookedFor['begun'] {
+  return history.flatMap((event) =>
+    event.kind === 'set-aside' && isOwnCopy(event.said)
+      ? [{ ...event, conflictId, before: event.at }]
+      : [],
   );
 }
 
@@ -225,32 +307,20 @@ export async function closeAt(
 ): Promise<ClosedRegistry> {
   const { certificateId, knownIds } = await readInstance(calls, options);
   const path = `${registryPath(registryId)}/closings`;
-  const { closing } = await calls.post(path, {}, closingAnswer, options);
+  const answer = await calls.send({ method: 'POST', path, body: bytesOf({}), ...options });
+  const { closing } = parsed(closingAnswer, answer);
   const read = readStatement(closing.statement, closingSchema);
   if (read.outcome === 'refused')
     throw notProven(`the closing is refused (${read.code}): ${read.detail}`);
   const { statement: said, compact } = read;
   if (said.registryId !== registryId || ![certificateId, ...knownIds].includes(said.signer))
     throw notProven('the closing is of another registry, or of another instance');
-  return { statement: compact, said };
+  const before = answer.status === 200 ? closing.at : undefined;
+  return { statement: compact, said, ...(before === undefined ? {} : { before }) };
 }
 
-const closingAnswer = z.object({ closing: z.object({ statement: z.string() }) });
-
-/** The list in force without some of its peers, in its order. */
-export async function peersWithout(
-  lead: Calls,
-  registryId: string,
-  offenders: readonly string[],
-  options?: CallOptions,
-): Promise<CertificateId[]> {
-  const { peers } = await lead.get(registryPath(registryId), registryAnswer, options);
-  const list = peers.map(({ peer }) => peer);
-  const stranger = offenders.find((offender) => !list.some((peer) => peer === offender));
-  if (stranger !== undefined)
-    throw invalidArgument(`${stranger} is not in the peer list: nothing was appended`);
-  return list.filter((peer) => !offenders.includes(peer));
-}
+const at = timestampSchema.exactOptional();
+const closingAnswer = z.object({ closing: z.object({ statement: z.string(), at }) });
 
 /** What every decision says: who decides, for which instance, about which registry, and why. */
 async function common(
@@ -264,6 +334,8 @@ async function common(
   readonly decidedBy: CertificateId;
   readonly reason: string;
 }> {
+  if (reason.trim() === '')
+    throw invalidArgument('reason is empty: it is signed and kept for ever, so say in it why');
   const { certificateId: signer } = await readInstance(calls, options);
   const { certificateId: decidedBy } = calls.connection.identity().certificate;
   return { registryId, signer, decidedBy, reason: reason.normalize('NFC') };
@@ -301,10 +373,11 @@ async function order<Said extends DecidedStatement>(
   const sent = decision.split('.')[1] === read.signed.decision.split('.')[1];
   if (!sent && (said.signer !== payload.signer || !isSame(said)))
     throw notProven(`the ${member} that is answered is not the one that was signed here`);
-  return { digest, ...read.signed, said };
+  const before = read.signed.decision === decision ? undefined : signed.at;
+  return { digest, ...read.signed, said, ...(before === undefined ? {} : { before }) };
 }
 
-const signedAnswer = z.object({ statement: z.string(), decision: z.string() });
+const signedAnswer = z.object({ statement: z.string(), decision: z.string(), at });
 
 function answerWith(member: string) {
   return z.object({ [member]: signedAnswer });

@@ -27,6 +27,8 @@ export async function redactDetails(
   { registryId, sequence, reason, instance }: NewRedaction,
   options?: CallOptions,
 ): Promise<void> {
+  if (reason.trim() === '')
+    throw invalidArgument('reason is empty: it is signed and kept for ever, so say in it why');
   const path = `${entryPath(registryId, sequence)}/redactions`;
   const { certificate, key } = calls.connection.identity();
   const payload = redactionOf({

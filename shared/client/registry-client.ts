@@ -24,11 +24,11 @@ import {
   type Decided,
   type NewResolution,
   type NewSetAside,
-  peersWithout,
   resolveConflicts,
   setCopyAside,
 } from './deciding.ts';
 import { changeDenied, type DeniedCaller, readDenied } from './denying.ts';
+import { peersWithout } from './expelling.ts';
 import { introduce, readInstance } from './instances.ts';
 import { type LeadElsewhere, Leads } from './leads.ts';
 import { invalidArgument, notProven } from './problem.ts';

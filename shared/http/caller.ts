@@ -98,7 +98,9 @@ export function identifyCaller(
   if (role === undefined)
     return refused(
       'CALLER_NOT_LISTED',
-      `the certificate ${certificateId} has no role here: list it as operator, application or auditor`,
+      `the certificate ${certificateId} has no role at this instance: what its operators decide, the ` +
+        'operator of another instance decides at that one; whoever is to work with this instance, ' +
+        'its operator lists as operator, application or auditor',
       certificateId,
     );
   return { outcome: 'identified', caller: { certificateId, role, pem } };

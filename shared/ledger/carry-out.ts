@@ -8,7 +8,7 @@ import type { Transaction } from './transaction.ts';
 
 /** What the entries that are to carry it out are held against. */
 export interface CarryingOut {
-  readonly resolution: Resolution;
+  readonly resolution: Pick<Resolution, 'manner'>;
   /** Every report that is known of the conflicts it names. */
   readonly reports: readonly ConflictStatement[];
   /** The list in force before; the first leads. */

@@ -1,8 +1,10 @@
 import { type CertificateId, digestOfStream } from '../ledger/digest.ts';
+import { supersededKey } from '../ledger/state.ts';
 import type { UploadDocument } from '../ledger/transaction.ts';
 import { type Findings, findingAt } from './audit-finding.ts';
 import { type AuditFlaw, bytesMissing, flawOfBytes } from './audit-flaws.ts';
 import type { AuditPlan } from './audit-progress.ts';
+import { isIn, readKeptResolutions, replacedThrough } from './audit-superseded.ts';
 import { generationOf } from './held-content.ts';
 import type { BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
 import type { SoundEntry } from './sound-entries.ts';
@@ -49,6 +51,7 @@ export class AuditBudget {
 
 /** Which documents this instance must hold: what it recorded as lead, and what it once held. */
 export interface Holding {
+  readonly store: LedgerStore;
   readonly head: Head;
   readonly self: readonly CertificateId[];
   /** Everything through this entry was fetched. */
@@ -65,7 +68,7 @@ export async function readHolding(
   const progress = await store.progress(registryId);
   const newest = await Promise.all(self.map((id) => store.newestConfirmation(registryId, id)));
   const confirmed = newest.map((each) => (each?.copy === copy ? each.sequence : 0));
-  return { head, self, through: Math.max(progress?.verifiedThrough ?? 0, ...confirmed) };
+  return { store, head, self, through: Math.max(progress?.verifiedThrough ?? 0, ...confirmed) };
 }
 
 /** Asked for together. */
@@ -86,7 +89,7 @@ export async function auditSizes(
         const { contentDigest } = upload;
         const size = await blobs.sizeOf(contentDigest, generationOf(holding.head, contentDigest));
         const flaw = size === undefined ? missingIn(holding, entry) : flawOfBytes(upload, { size });
-        put(findings, entry, flaw);
+        await put(findings, [holding, entry], flaw);
       }),
     );
 }
@@ -108,14 +111,14 @@ export async function auditBytes(
     const { contentDigest } = upload;
     const bytes = await blobs.get(contentDigest, generationOf(holding.head, contentDigest));
     if (bytes === undefined) {
-      put(findings, entry, missingIn(holding, entry));
+      await put(findings, [holding, entry], missingIn(holding, entry));
       continue;
     }
     const read = { isCut: false };
     const found = await digestOfStream(until(() => budget.isOver, bytes, read));
     if (read.isCut) return entry.stored.sequence;
     budget.spend(found.size);
-    put(findings, entry, flawOfBytes(upload, found));
+    await put(findings, [holding, entry], flawOfBytes(upload, found));
   }
   return undefined;
 }
@@ -143,8 +146,24 @@ function missingIn({ head, self, through }: Holding, entry: SoundEntry): AuditFl
   return recorded || sequence <= through ? bytesMissing(upload) : undefined;
 }
 
-function put(findings: Findings, { stored }: SoundEntry, flaw: AuditFlaw | undefined): void {
-  if (flaw !== undefined) findings.add(findingAt(stored.sequence, flaw, flaw.digests));
+async function put(
+  findings: Findings,
+  [holding, entry]: readonly [Holding, SoundEntry],
+  flaw: AuditFlaw | undefined,
+): Promise<void> {
+  if (flaw === undefined || (await isReplaced(holding, entry))) return;
+  findings.add(findingAt(entry.stored.sequence, flaw, flaw.digests));
+}
+
+/** The bytes of a version that people replaced, or are about to, are required of nobody. */
+async function isReplaced({ store, head }: Holding, { stored }: SoundEntry): Promise<boolean> {
+  const { registryId, decided = [] } = head;
+  const mark = supersededKey(stored.sequence);
+  const { items } = await store.read(registryId, [mark]);
+  if (items.has(mark)) return true;
+  if (decided.length === 0) return false;
+  const kept = await readKeptResolutions(store, head);
+  return replacedThrough(kept, decided).some(({ replaced }) => isIn(replaced, stored));
 }
 
 function uploadIn({ transaction: { transaction } }: SoundEntry): UploadDocument | undefined {

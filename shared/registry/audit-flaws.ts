@@ -12,7 +12,7 @@ import type { Confirmation, Head, StoredEntry } from './ports.ts';
 export interface AuditFlaw {
   readonly code: AuditCode;
   readonly detail: string;
-  /** What is expected and what was found, as far as these are digests. */
+  /** What was signed or recorded, and what is there, as far as these are digests. */
   readonly digests?: readonly Digest[];
 }
 
@@ -78,8 +78,8 @@ export function flawOfHeadItem(head: Head, chain: ChainHead): AuditFlaw | undefi
   if (head.digest !== chain.digest)
     return differs(
       `the head names the digest ${head.digest}; it comes out to ${chain.digest}`,
-      head.digest,
       chain.digest,
+      head.digest,
     );
   if (head.timestamp !== chain.timestamp)
     return differs(`the head is of ${head.timestamp}; its entry is of ${chain.timestamp}`);

@@ -23,6 +23,10 @@ export interface AuditProgressItem {
   readonly passes: number;
   /** Of all runs; what is found again counts again. */
   readonly findings: number;
+  /** Reports about documents' bytes, as recorded until then, were looked into in this copy. */
+  readonly disputesThrough?: string;
+  /** What was said loudly since this instance is no peer any more, each once. */
+  readonly saidAsFormer?: readonly string[];
   readonly lastFinding?: Pick<AuditFinding, 'sequence' | 'code' | 'detail'> & {
     readonly foundAt: string;
   };
@@ -40,6 +44,8 @@ export interface AuditPlan {
   readonly bytesMax: number;
   /** Nothing is begun after it. By the clock of the ports, in milliseconds since 1970. */
   readonly deadlineMs: number;
+  /** Entries that somebody has found wrong by other means: read before all others. */
+  readonly suspects?: readonly number[];
 }
 
 /** A run takes so many entries, also where fewer would do. */
@@ -111,6 +117,8 @@ function begun(
 export interface AuditRunEnd {
   /** The entries before this one are audited. */
   readonly next: number;
+  readonly disputesThrough?: string | undefined;
+  readonly saidAsFormer?: readonly string[] | undefined;
   readonly findings: readonly AuditFinding[];
 }
 
@@ -118,16 +126,19 @@ export interface AuditRunEnd {
 export function progressAfter(
   { progress }: AuditSlice,
   head: Head,
-  { next, findings }: AuditRunEnd,
+  { next, findings, disputesThrough, saidAsFormer }: AuditRunEnd,
   { nowMs, periodMs }: { readonly nowMs: number; readonly periodMs: number },
 ): AuditProgressItem {
   const now = new Date(nowMs).toISOString();
   const found = findings[0];
+  const { saidAsFormer: _before, ...kept } = progress;
   const after = {
-    ...progress,
+    ...kept,
     nextFrom: next,
     lastRunAt: now,
     findings: progress.findings + findings.length,
+    ...(disputesThrough === undefined ? {} : { disputesThrough }),
+    ...(saidAsFormer === undefined ? {} : { saidAsFormer }),
     ...(found === undefined ? {} : { lastFinding: noted(found, now) }),
   };
   if (next <= head.sequence) return after;

@@ -1,6 +1,7 @@
 import { leadOf } from '../ledger/chain.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { limits } from '../ledger/limits.ts';
+import { type Disputed, disputedSince, lookedThrough } from './audit-disputed.ts';
 import {
   AuditBudget,
   auditBytes,
@@ -14,6 +15,7 @@ import {
   damageAt,
   Findings,
   raiseFinding,
+  raiseOnce,
   recordFindings,
 } from './audit-finding.ts';
 import { auditHead } from './audit-head.ts';
@@ -25,6 +27,7 @@ import {
   sliceDue,
 } from './audit-progress.ts';
 import { type ComparePorts, type Comparison, compareWithPeers } from './compare-with-peers.ts';
+import { hasLeft } from './newest-list.ts';
 import { orDamage } from './or-damage.ts';
 import type { Head, LedgerStore } from './ports.ts';
 import type { SoundEntry } from './sound-entries.ts';
@@ -37,10 +40,15 @@ import { StoredDamage } from './stored-damage.ts';
  * 1. Read the head, and how far the run before came.
  * 2. Audit the newest entries, and the head item against them.
  * 3. Compare with the peers.
- * 4. Go on with the pass: so many entries as are due, as far as time and bytes go.
- * 5. Say what was found, and record it as a conflict of this instance with itself.  A crash before
+ * 4. Audit what is under suspicion, with its bytes: entries that somebody names, and documents whose
+ *    bytes a peer got from nobody.
+ * 5. Go on with the pass: so many entries as are due, as far as time and bytes go.
+ * 6. Say what was found, and record it as a conflict of this instance with itself.  A crash before
  *    it: the same is found again.
- * 6. Note how far it came.  A crash before it repeats the slice.
+ * 7. Note how far it came.  A crash before it repeats the slice.
+ *
+ * Where this instance is no peer any more, nobody is asked, each finding is said loudly once, and it is
+ * no conflict: it stops nobody, and nobody could decide on it.
  *
  * Rejects where the store does: nothing is noted then, and the next run tries the same again.
  */
@@ -117,16 +125,28 @@ async function auditFromHead(
 ): Promise<AuditRunOutcome> {
   const { store, clock, signer } = ports;
   const { registryId } = head;
-  const slice = sliceDue(await progressOf(ports, head), head, plan, clock.now());
+  const beganMs = clock.now();
+  const slice = sliceDue(await progressOf(ports, head), head, plan, beganMs);
   const run = await RegistryAudit.begin(ports, head, plan);
   await run.auditNewest();
-  const peers = await run.compare({ deadlineMs: plan.deadlineMs, away });
+  const former = await hasLeft(ports, head);
+  const peers = former ? NOBODY_ASKED : await run.compare({ deadlineMs: plan.deadlineMs, away });
+  await run.auditSuspects(plan.suspects ?? []);
+  const disputesThrough = await run.auditDisputed(slice.progress.disputesThrough, beganMs);
   const next = await run.auditSlice(slice);
   const findings = run.findings;
   if (findings.length > 0 && (await isAnother(store, head))) return { outcome: 'copy-changed' };
-  await recordFindings(ports, registryId, findings);
+  const saidAsFormer = former
+    ? raiseOnce(ports.alarms, registryId, findings, slice.progress.saidAsFormer)
+    : undefined;
+  if (!former) await recordFindings(ports, registryId, findings);
   const times = { nowMs: clock.now(), periodMs: plan.periodMs };
-  const after = progressAfter(slice, head, { next, findings }, times);
+  const after = progressAfter(
+    slice,
+    head,
+    { next, findings, disputesThrough, saidAsFormer },
+    times,
+  );
   await store.putAuditProgress(after);
   const restored =
     signer.knownIds.includes(leadOf(head.configuration)) &&
@@ -159,6 +179,8 @@ async function progressOf(
   raiseFinding(alarms, registryId, damageAt(sequence, progress));
   return undefined;
 }
+
+const NOBODY_ASKED: Comparison = { answered: 0, differing: [] };
 
 /** So many of the newest entries are audited in every run. */
 const NEWEST = limits.pageMax;
@@ -215,7 +237,7 @@ class RegistryAudit {
   /** A copy that is being filled is behind its peers, and is compared when it is whole. */
   async compare(bounds: Parameters<typeof compareWithPeers>[2]): Promise<Comparison> {
     const { head } = this.#copy;
-    if (head.filling !== undefined) return { answered: 0, differing: [] };
+    if (head.filling !== undefined) return NOBODY_ASKED;
     return compareWithPeers(this.#ports, head, bounds, this.#findings);
   }
 
@@ -232,6 +254,40 @@ class RegistryAudit {
       next = end + 1;
     }
     return next;
+  }
+
+  /** As many of these entries as there is room for, with their documents' bytes. */
+  async auditSuspects(sequences: readonly number[]): Promise<void> {
+    for (const sequence of sequences) if (!(await this.#auditWhole(sequence))) return;
+  }
+
+  /** Looks into the reports since then. Through when that is done; undefined: nothing new. */
+  async auditDisputed(since: string | undefined, beganMs: number): Promise<string | undefined> {
+    const { store, head } = this.#copy;
+    const disputed = await orDamage(() => disputedSince(store, head, since));
+    if (disputed instanceof StoredDamage) {
+      this.#findings.add(damageAt(head.sequence, disputed));
+      return undefined;
+    }
+    const read = new Set<number>();
+    const looked: Disputed[] = [];
+    for (const each of disputed) {
+      if (!read.has(each.sequence) && !(await this.#auditWhole(each.sequence))) break;
+      read.add(each.sequence);
+      looked.push(each);
+    }
+    return lookedThrough(looked, beganMs);
+  }
+
+  /** False: there is no room for it any more. One beyond the head has nothing to be read. */
+  async #auditWhole(sequence: number): Promise<boolean> {
+    if (sequence > this.#copy.head.sequence) return true;
+    if (this.#budget.isOver) return false;
+    const newest = sequence >= this.#newestFrom;
+    const page = newest
+      ? this.#newestIn(sequence, sequence)
+      : await this.#audit(sequence, sequence);
+    return (await this.#auditDocuments(page, { bytes: true, newest })) === undefined;
   }
 
   #newestIn(from: number, through: number): readonly SoundEntry[] {

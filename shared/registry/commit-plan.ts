@@ -16,7 +16,7 @@ import {
   viewAfter,
 } from '../ledger/state.ts';
 import { namedAt, namingChanges } from '../ledger/superseding.ts';
-import type { ReadTransaction } from '../ledger/transaction.ts';
+import type { ReadTransaction, Transaction } from '../ledger/transaction.ts';
 import type { AppendOutcome } from './append.ts';
 import { storedAppendResult } from './append-result.ts';
 import {
@@ -184,18 +184,29 @@ export class CommitPlan {
     const transactions = proposals.map(({ read }) => read.transaction);
     // Also where the claim that is resolved did not block this lead: its finder waits for it.
     if (head.openConflicts.length === 0)
-      return this.#staged.length > 0
-        ? undefined
-        : checkCarried(this.#carrying, this.#toBeNamed().named, { peers, transactions });
+      return this.#staged.length > 0 ? undefined : this.#unlessCarried({ peers, transactions });
     // What carries it out ends its commit: what waits behind it is looked at afterwards.
     if (this.#staged.length > 0) return undefined;
     const inConflict = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
     const { outcome, open } = await readStanding(this.#ports, head);
-    const { named } = this.#toBeNamed();
-    const carried = carriedBy(this.#carrying, named).map(({ digest }) => digest);
+    const carried = this.#carried().map(({ digest }) => digest);
     if (outcome !== 'resolving') return inConflict;
     if (!open.every(({ resolution }) => isCarriedByEntry(resolution, carried))) return inConflict;
-    return checkCarried(this.#carrying, named, { peers, transactions });
+    return this.#unlessCarried({ peers, transactions });
+  }
+
+  #carried() {
+    return carriedBy(this.#carrying, this.#toBeNamed().named);
+  }
+
+  /** What does not even try to carry it out is told the same as before: an application waits. */
+  #unlessCarried(given: Parameters<typeof checkCarried>[2]): AppendOutcome | undefined {
+    const unfit = checkCarried(this.#carrying, this.#toBeNamed().named, given);
+    if (unfit?.code !== 'NOT_RESOLVING' || given.transactions.some(triesToCarryOut)) return unfit;
+    const conflicts = this.#carried()
+      .filter(({ statement }) => takesEntry(statement))
+      .flatMap(({ statement }) => statement.conflicts);
+    return { outcome: 'in-conflict', conflicts };
   }
 
   /** The entries of the proposals on top of what is staged. */
@@ -305,6 +316,12 @@ function isCarriedByEntry(
 ): boolean {
   if (resolution === undefined || !carried.includes(resolution.digest)) return false;
   return takesEntry(resolution.resolution);
+}
+
+/** A peer list, or what takes the place of an entry. */
+function triesToCarryOut(transaction: Transaction): boolean {
+  if (transaction.type === 'reconfigure-peers') return true;
+  return 'supersedes' in transaction && transaction.supersedes !== undefined;
 }
 
 function takesEntry({ manner }: Resolution): boolean {

@@ -11,6 +11,7 @@ import { commitHolding, peersAround } from './configuration-at.ts';
 import { findChangedStory, isOwnCopyDisputed } from './earlier-copies.ts';
 import { type FetchPorts, fetchContent } from './fetch-content.ts';
 import { generationOf, isHeld, isSound, setContentAside } from './held-content.ts';
+import { hasLeft } from './newest-list.ts';
 import { flawOfCheckpoint, flawOfRun } from './own-copy.ts';
 import type { Confirmation, Head, LedgerStore, Progress, StoredEntry } from './ports.ts';
 import { type ConflictPorts, ownTampering, reportConflict } from './report-conflict.ts';
@@ -65,12 +66,12 @@ export async function confirm(
   // An old poke does not ask again before the time has come.
   const fetch = bounds.fetch && !isParked(progress, ports.clock.now());
   const walk = await verifyOn(ports, head, progress, { ...bounds, fetch });
-  if (walk.flaw !== undefined) return tampered(ports, head, walk.flaw);
+  if (walk.flaw !== undefined) return tampered(ports, head, progress, walk.flaw);
   const again = { from: progress.confirmedThrough + 1, through: walk.verifiedThrough };
   if (await findChangedStory(ports, head, again)) return { outcome: 'nothing' };
   const signed = await confirmHead(ports, head, walk.confirmable, progress);
   if (typeof signed === 'string')
-    return tampered(ports, head, { sequence: walk.verifiedThrough, detail: signed });
+    return tampered(ports, head, progress, { sequence: walk.verifiedThrough, detail: signed });
   await noteProgress(ports, progress, walk, signed !== undefined);
   await reportMissing(ports, head, progress, walk.missing);
   if (head.openConflicts.length > 0) await conclude(ports, registryId);
@@ -79,16 +80,21 @@ export async function confirm(
   return { outcome: 'nothing' };
 }
 
-/** Nothing is signed over a copy that is known to be wrong; the next look comes in a while. */
-async function waitForSetAside(
+/** Nothing is signed over a copy that is known to be wrong. */
+async function waitForSetAside(ports: ConfirmPorts, progress: Progress): Promise<ConfirmOutcome> {
+  await lookLater(ports, progress, 'the own copy is in dispute: its operator has to set it aside');
+  return { outcome: 'nothing' };
+}
+
+/** The next look comes in a while. */
+async function lookLater(
   { store, clock }: ConfirmPorts,
   progress: Progress,
-): Promise<ConfirmOutcome> {
+  lastError: string,
+): Promise<void> {
   const failures = progress.failures + 1;
   const nextAttemptAt = nextAttempt(clock.now(), failures);
-  const lastError = 'the own copy is in dispute: its operator has to set it aside';
   await store.putProgress({ ...progress, failures, nextAttemptAt, lastError });
-  return { outcome: 'nothing' };
 }
 
 /** Signs what can be confirmed and is not yet; or the sentence that says what is wrong with it. */
@@ -370,14 +376,22 @@ async function noteProgress(
   });
 }
 
+/** Whoever is no peer any more stops nobody with it: its audit says it. */
 async function tampered(
   ports: ConfirmPorts,
   head: Head,
+  progress: Progress,
   { sequence, detail }: { readonly sequence: number; readonly detail: string },
 ): Promise<ConfirmOutcome> {
   const { registryId, copy } = head;
   // The same in another copy is another conflict.
   const where = copy === 1 ? detail : `copy ${copy}: ${detail}`;
-  await reportConflict(ports, registryId, ownTampering(ports, registryId, sequence, where));
+  if (await hasLeft(ports, head))
+    await lookLater(
+      ports,
+      progress,
+      `the own copy is wrong: ${detail}`.slice(0, REASON_CHARACTERS_MAX),
+    );
+  else await reportConflict(ports, registryId, ownTampering(ports, registryId, sequence, where));
   return { outcome: 'tampered', detail };
 }

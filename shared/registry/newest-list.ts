@@ -1,6 +1,6 @@
 import type { CertificateId } from '../ledger/digest.ts';
 import type { AcceptedInvitation } from './accepted-invitation.ts';
-import type { Clock, Head, LedgerStore } from './ports.ts';
+import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
 
 /**
  * The newest peer list that is proven here: a mirror that is behind may know a later one than its
@@ -13,6 +13,14 @@ export async function newestPeers(
 ): Promise<readonly CertificateId[]> {
   const later = await laterInvitation(store, head);
   return (later ?? head.configuration).peers;
+}
+
+/** Whether this instance has been taken off the list, as far as it knows. */
+export async function hasLeft(
+  { store, signer }: { readonly store: LedgerStore; readonly signer: Pick<Signer, 'knownIds'> },
+  head: Head,
+): Promise<boolean> {
+  return !(await newestPeers(store, head)).some((peer) => signer.knownIds.includes(peer));
 }
 
 /** The invitation that proves a later list than the own copy has. */

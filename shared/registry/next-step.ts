@@ -24,6 +24,8 @@ export interface Standpoint {
   readonly lead: { readonly certificateId: CertificateId; readonly endpoint?: string };
   /** The newest entry here, where this instance has closed the registry. */
   readonly closedAt?: number;
+  /** The entry since which this instance is no peer of the registry any more. */
+  readonly formerSince?: number;
   readonly isFilling: boolean;
   readonly awaited?: Awaited;
 }
@@ -44,12 +46,13 @@ export interface Awaited {
 }
 
 export function nextStep(standpoint: Standpoint): string {
-  const { summary, inForce, closedAt } = standpoint;
+  const { summary, inForce, closedAt, formerSince } = standpoint;
   if (closedAt !== undefined)
     return (
       `Nothing more happens here: this instance has closed the registry at entry ${closedAt}. ` +
       'A new registry names that entry as its predecessor.'
     );
+  if (formerSince !== undefined) return asFormer(standpoint, formerSince);
   if (!summary.open && summary.contested !== true) return resolvedHere(standpoint);
   if (inForce === undefined) return undecided(standpoint);
   const steps = carryingOut(standpoint, inForce);
@@ -79,6 +82,17 @@ function acceptanceStep({ awaited }: Standpoint): string[] {
     `An operator of each of these mirrors accepts the resolution ${resolution}, or it stays ` +
       `stopped: ${acceptances.join(', ')}.`,
   ];
+}
+
+/** Whoever was taken off the list has nothing more to do, and nothing to hope for. */
+function asFormer({ isOwnWrong, summary }: Standpoint, since: number): string {
+  const copy = isOwnWrong
+    ? `its copy stays as it is, as evidence, and is wrong from entry ${summary.sequence} on`
+    : 'its copy stays as it is, as evidence';
+  return (
+    `Nothing more happens here: since entry ${since} this instance is no peer of this registry any ` +
+    `more. Nobody delivers to it; ${copy}.`
+  );
 }
 
 function undecided({ summary, manners, setAside, ...standpoint }: Standpoint): string {

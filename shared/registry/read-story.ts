@@ -20,6 +20,7 @@ import {
   resolutionOf,
   summaryOf,
 } from './read-conflicts.ts';
+import { roleOf } from './read-registries.ts';
 import {
   type Branches,
   branchesHere,
@@ -28,7 +29,7 @@ import {
   findingsOf,
   type ReportFindings,
 } from './report-findings.ts';
-import { supportedThrough } from './set-aside.ts';
+import { isAboutOwn, supportedThrough, whyNotAside } from './set-aside.ts';
 import { type ShownStatement, shownStatement } from './shown-statement.ts';
 
 /** One conflict with its whole story, and what has to happen next: protocol section 7. */
@@ -91,6 +92,7 @@ export async function readConflict(
     leads,
     lead: decideAt,
     ...(head.closed === true ? { closedAt: head.sequence } : {}),
+    ...formerSince(ports, head),
     isFilling: head.filling !== undefined,
     awaited: await awaitedNow(ports, head, { summary, ...shown, ...disputed, inForce }),
   });
@@ -181,12 +183,21 @@ async function isOwnWrong(
 async function setAsideChoice(
   { store, signer }: ReadConflictPorts,
   head: Head,
-  { kind, accused, sequence }: ConflictSummary,
+  { conflictId, kind, accused, sequence, statement }: ConflictSummary,
 ): Promise<SetAsideChoice> {
-  const own = accused !== 'open' && signer.knownIds.includes(accused);
-  if (kind !== 'fork' && !(kind === 'local-tampering' && own)) return { allowed: false };
+  if (roleOf(signer, head.configuration.peers) === 'former') return { allowed: false };
+  if (!isAboutOwn({ kind, accused }, signer)) return { allowed: false };
   const from = (await supportedThrough(store, signer, head, sequence)) + 1;
+  const said = payloadOf(statement) as ConflictStatement;
+  if ((await whyNotAside({ store, signer }, head, { conflictId, said }, from)) !== undefined)
+    return { allowed: false };
   return { allowed: true, from, copy: head.copy + 1 };
+}
+
+/** Where this instance was taken off the peer list. */
+function formerSince({ signer }: ReadConflictPorts, { configuration }: Head) {
+  const isFormer = roleOf(signer, configuration.peers) === 'former';
+  return isFormer ? { formerSince: configuration.sequence } : {};
 }
 
 /** An instance, and its address where its certificate is known here. */

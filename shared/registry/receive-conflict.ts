@@ -337,7 +337,7 @@ async function openLikewise(
   if (opened === 'barred')
     return keepClaim(ports, registryId, said, keptStatement('report', compact, { recordedAt }));
   if (opened === 'held' && !head.openConflicts.includes(conflict.conflictId))
-    await reopen(ports, conflict, 'received', detail);
+    await reopen(ports, conflict, { origin: 'received', detail });
   // Its finder may not reach everybody, not knowing of them: who has rechecked it passes it on.
   await ports.store.keep(registryId, keptStatement('report', compact, { recordedAt }), 'own');
   return 'new';

@@ -6,6 +6,7 @@ import { type Redaction, redactionSchema } from '../ledger/resolution.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
 import type { Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
 import { redactCopies } from './redacted-copies.ts';
+import { flawOfReason } from './resolve.ts';
 
 /**
  * An operator takes the details of one entry out of this instance's copies: protocol section 4.
@@ -54,6 +55,8 @@ export async function redactDetails(
       `is decided by ${statement.decidedBy} for the instance ${statement.signer}; expected ` +
         `decidedBy ${operator}, who calls, and signer ${signer.certificateId}, this instance`,
     );
+  const unfounded = flawOfReason(statement);
+  if (unfounded !== undefined) return unfounded;
   const redaction = { statement: signer.sign(statement), decision: decided.compact };
   const read = readRedaction(redaction, { registryId, sequence });
   if (read.outcome === 'refused') return read;

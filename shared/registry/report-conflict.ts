@@ -41,8 +41,10 @@ export interface Disagreement {
   readonly kind: ConflictKind;
   readonly sequence: number;
   readonly accused: CertificateId | 'open';
-  /** What was expected and what was found. */
+  /** What was signed or recorded, and what is there; one alone is what is there. */
   readonly digests: readonly Digest[];
+  /** One digest alone is what was signed or recorded. */
+  readonly isOfRecorded?: boolean;
   readonly evidence: Evidence;
   /** For the log line: what was wrong, in words. */
   readonly detail: string;
@@ -87,8 +89,9 @@ export async function reportConflict(
   if (statement.kind === 'fork' && (await isDecided(ports.store, registryId, conflictId)))
     return conflictId;
   const { detail } = disagreement;
-  const opened = await open(ports, conflict, { origin: 'own', detail });
-  if (opened === 'held') await reportAgain(ports, conflict, detail);
+  const seen = expectedAndFound(disagreement.digests, disagreement.isOfRecorded === true);
+  const opened = await open(ports, conflict, { origin: 'own', detail, seen });
+  if (opened === 'held') await reportAgain(ports, conflict, { origin: 'own', detail, seen });
   return conflictId;
 }
 
@@ -110,10 +113,31 @@ async function isDecided(
   );
 }
 
+/** For the log line, as far as these are digests. */
+export interface ExpectedAndFound {
+  /** What was signed or recorded. */
+  readonly expected?: Digest;
+  /** What is there. */
+  readonly found?: Digest;
+}
+
+/** Of digests in this order; `isOfRecorded`: one alone is the first of them. */
+export function expectedAndFound(
+  digests: readonly Digest[],
+  isOfRecorded: boolean,
+): ExpectedAndFound {
+  const [first, last] = [digests[0], digests.at(-1)];
+  if (first === undefined || last === undefined) return {};
+  if (digests.length > 1) return { expected: first, found: last };
+  return isOfRecorded ? { expected: first } : { found: first };
+}
+
 export interface Opening {
   readonly origin: Origin;
   /** For the log line. */
   readonly detail: string;
+  /** Of what another instance reports it is not known: the digests of a statement are sorted. */
+  readonly seen?: ExpectedAndFound;
   /** Asked of the very head that is written: true, and nothing is opened. */
   readonly unless?: (head: Head) => Promise<boolean>;
 }
@@ -125,7 +149,7 @@ export interface Opening {
 export async function open(
   ports: Pick<ConflictPorts, 'store' | 'alarms'>,
   conflict: OpenedConflict,
-  { origin, detail, unless }: Opening,
+  { origin, detail, seen, unless }: Opening,
 ): Promise<'opened' | 'held' | 'barred'> {
   const { store, alarms } = ports;
   const { registryId, conflictId } = conflict;
@@ -139,7 +163,7 @@ export async function open(
     if (outcome === 'lost-race' || outcome === 'unknown') continue;
     // Held after an unknown try: it was most likely this one that opened it, unheard.
     if (outcome === 'held' && !unknown) return 'held';
-    raiseOpened(alarms, conflict, detail);
+    raiseOpened(alarms, conflict, { detail, seen });
     return 'opened';
   }
   throw new Error(`the conflict ${conflictId} could not be recorded: the head keeps moving`);
@@ -184,14 +208,14 @@ async function tryOpen(
 async function reportAgain(
   ports: ConflictPorts,
   conflict: OpenedConflict,
-  detail: string,
+  opening: Opening,
 ): Promise<void> {
   const { registryId, conflictId, statement, recordedAt } = conflict;
   const head = await ports.store.head(registryId);
   const report = keptStatement('report', statement, { recordedAt });
   if (head === undefined || head.closed === true) return;
   if (!head.openConflicts.includes(conflictId)) {
-    await reopen(ports, conflict, 'own', detail);
+    await reopen(ports, conflict, opening);
     return;
   }
   const { outcome, open: standing } = await readStanding(ports, head);
@@ -202,15 +226,18 @@ async function reportAgain(
   const kept = await ports.store.kept(registryId);
   if (kept.some((each) => isOwnReportSince(each, conflict, resolution))) return;
   await ports.store.keep(registryId, report, 'own');
-  raiseOpened(ports.alarms, conflict, `the resolution was tried, and failed: ${detail}`);
+  const { detail, seen } = opening;
+  raiseOpened(ports.alarms, conflict, {
+    detail: `the resolution was tried, and failed: ${detail}`,
+    seen,
+  });
 }
 
 /** What was resolved has happened again: the same conflict, with a report of its own. */
 export async function reopen(
   { store, alarms }: Pick<ConflictPorts, 'store' | 'alarms'>,
   conflict: OpenedConflict,
-  origin: Origin,
-  detail: string,
+  { origin, detail, seen }: Opening,
 ): Promise<void> {
   const { registryId, conflictId, statement, recordedAt } = conflict;
   const kept = keptStatement('report', statement, { recordedAt });
@@ -229,7 +256,8 @@ export async function reopen(
     const written = await store
       .settle({ registryId, expected, head, kept, origin })
       .catch(() => 'unknown' as const);
-    if (written === 'settled') return raiseOpened(alarms, conflict, `again: ${detail}`);
+    if (written === 'settled')
+      return raiseOpened(alarms, conflict, { detail: `again: ${detail}`, seen });
     if (written === 'held') return;
   }
   throw new Error(`the conflict ${conflictId} could not be recorded: the head keeps moving`);
@@ -331,13 +359,11 @@ async function openOfKind(
 function raiseOpened(
   alarms: Alarms,
   { registryId, conflictId, statement }: OpenedConflict,
-  detail: string,
+  { detail, seen = {} }: { readonly detail: string; readonly seen?: ExpectedAndFound | undefined },
 ): void {
   const { kind, sequence, accused, digests, signer } = payloadOf(statement) as ConflictStatement;
-  const found = digests.at(-1) ?? '';
-  const expected = digests.length > 1 ? (digests[0] ?? '') : '';
   const place = { conflictId, registryId, kind, sequence, accused, signer };
-  const facts = { ...place, expected, found, detail };
+  const facts = { ...place, digests: digests.join(' '), ...seen, detail };
   alarms.raise('ConflictsOpened', facts);
   alarms.raise('OpenConflicts', facts);
 }

@@ -50,6 +50,7 @@ export async function reportMissing(
     sequence,
     accused: 'open',
     digests: [upload.contentDigest],
+    isOfRecorded: true,
     evidence: {
       format: 'registry/evidence/v1',
       kind: 'document-mismatch',

@@ -77,18 +77,28 @@ export function flawOfOrder(
   { certificateId }: Signer,
   registryId: RegistryId,
   { operator }: Order,
-  statement: { readonly registryId: Digest; readonly decidedBy: CertificateId } & {
+  statement: {
+    readonly registryId: Digest;
+    readonly decidedBy: CertificateId;
     readonly signer: CertificateId;
+    readonly reason: string;
   },
 ): Refused | undefined {
   if (statement.registryId !== registryId)
     return refuse('STATEMENT_REGISTRY_DIFFERS', `is about the registry ${statement.registryId}`);
-  if (statement.decidedBy === operator && statement.signer === certificateId) return undefined;
+  if (statement.decidedBy === operator && statement.signer === certificateId)
+    return flawOfReason(statement);
   return refuse(
     'DECISION_DIFFERS',
     `is decided by ${statement.decidedBy} for the instance ${statement.signer}; expected ` +
       `decidedBy ${operator}, who calls, and signer ${certificateId}, this instance`,
   );
+}
+
+/** Of what is decided now: a statement that was signed before is verified as it is. */
+export function flawOfReason({ reason }: { readonly reason: string }): Refused | undefined {
+  if (reason.trim() !== '') return undefined;
+  return refuse('SCHEMA_VIOLATION', 'reason: is empty; it is kept for ever, so say in it why');
 }
 
 async function attemptResolve(

@@ -1,15 +1,17 @@
-import { leadOf } from '../ledger/chain.ts';
+import { leadOf, sameLink } from '../ledger/chain.ts';
+import type { ConflictStatement } from '../ledger/conflict.ts';
 import type { Digest, RegistryId } from '../ledger/digest.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
-import { type Compact, readDecision } from '../ledger/jws.ts';
+import { type Compact, payloadOf, readDecision } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { type SetAside, setAsideSchema } from '../ledger/resolution.ts';
 import type { KeptStatement } from './conflict-record.ts';
-import { keptStatement } from './kept-statements.ts';
+import { allReports, keptStatement } from './kept-statements.ts';
 import { beginCopy, isAboutStored, type NewCopyPorts } from './new-copy.ts';
+import { hasLeft } from './newest-list.ts';
 import type { Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
 import { flawOfOrder, type Order } from './resolve.ts';
-import { type OpenConflict, statedConflicts } from './standing.ts';
+import { type OpenConflict, resolutionsInForce, statedConflicts } from './standing.ts';
 
 /**
  * An operator sets the divergent entries of the mirror's own copy aside: protocol section 7.
@@ -89,30 +91,126 @@ async function flawOfSetAside(
   head: Head,
   { conflicts, copy, from }: SetAside,
 ): Promise<Refused | undefined> {
-  const no = (detail: string) => refuse('SET_ASIDE_NOT_ALLOWED', detail);
-  if (head.closed === true)
-    return refuse('REGISTRY_CLOSED', 'this instance has closed the registry: it stays as it is');
-  if (signer.knownIds.includes(leadOf(head.configuration)))
-    return no('this instance leads: what its copy lost it takes back, by the resolution take-back');
+  const barred = await flawOfInstance({ store, signer }, head);
+  if (barred !== undefined) return barred;
   if (copy !== head.copy + 1)
     return no(`names the copy ${copy}; the next one here is ${head.copy + 1}`);
   const open = await statedConflicts(store, head);
-  for (const named of conflicts) {
-    const found = open.find(({ conflictId }) => conflictId === named);
+  for (const conflictId of conflicts) {
+    const found = open.find((each) => each.conflictId === conflictId);
     if (found === undefined)
-      return refuse('CONFLICT_NOT_OPEN', `the conflict ${named} is not open here`);
-    const { kind, accused } = found.said;
-    const own = accused !== 'open' && signer.knownIds.includes(accused);
-    if (kind !== 'fork' && !(kind === 'local-tampering' && own))
-      return no(`a ${kind} accusing ${accused} is not about this instance's own copy`);
+      return refuse('CONFLICT_NOT_OPEN', `the conflict ${conflictId} is not open here`);
+    if (!isAboutOwn(found.said, signer))
+      return no(
+        `a ${found.said.kind} accusing ${found.said.accused} is not about this instance's own copy`,
+      );
   }
   const named = open.filter(({ conflictId }) => conflicts.includes(conflictId));
+  const needless = await needlessAmong({ store, signer }, head, named, from);
+  if (needless !== undefined) return no(needless);
   const latest = await latestFrom({ store, signer }, head, named);
   if (from <= latest) return undefined;
   return no(
     `begins at entry ${from}; what is signed supports this copy through entry ${latest - 1}, so ` +
       `that the new one begins at entry ${latest} or before`,
   );
+}
+
+async function needlessAmong(
+  ports: Pick<NewCopyPorts, 'store' | 'signer'>,
+  head: Head,
+  named: readonly Pick<OpenConflict, 'conflictId' | 'said'>[],
+  from: number,
+): Promise<string | undefined> {
+  for (const conflict of named) {
+    const reason = await whyNotAside(ports, head, conflict, from);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
+
+/**
+ * Why the present copy is not to be set aside for this conflict, from that entry on: it is what the
+ * decision keeps, or it was begun for this very conflict and nothing was found in it since.
+ */
+export async function whyNotAside(
+  { store, signer }: Pick<NewCopyPorts, 'store' | 'signer'>,
+  head: Head,
+  { conflictId, said }: Pick<OpenConflict, 'conflictId' | 'said'>,
+  from: number,
+): Promise<string | undefined> {
+  const begun = await presentSetAside({ store, signer }, head, conflictId);
+  if (begun !== undefined && begun.from <= from)
+    return (
+      `copy ${begun.copy} of this instance was begun for the conflict ${conflictId}, at entry ` +
+      `${begun.from}, and nothing was found in it since: nothing more is to be set aside`
+    );
+  if (said.kind !== 'fork') return undefined;
+  const { resolution } =
+    (await resolutionsInForce(store, head)).findLast((each) =>
+      each.resolution.conflicts.includes(conflictId),
+    ) ?? {};
+  if (resolution === undefined)
+    return (
+      `which branch of the fork at entry ${said.sequence} stays is not decided yet: wait for the ` +
+      'resolution'
+    );
+  const { sequence, digest } = resolution.through;
+  const held = await readable(store.entriesAt(head.registryId, head.copy, [sequence]));
+  if (!held.some((each) => sameLink(each, { sequence, digest }))) return undefined;
+  return (
+    `this copy holds entry ${sequence} with ${digest}, up to which the resolution keeps the ledger: ` +
+    'it is the branch that stays'
+  );
+}
+
+/** The set-aside that began the present copy for it, unless this instance has reported it since. */
+async function presentSetAside(
+  { store, signer: { knownIds } }: Pick<NewCopyPorts, 'store' | 'signer'>,
+  { registryId, copy }: Head,
+  conflictId: Digest,
+): Promise<SetAside | undefined> {
+  const reports = (await allReports(store, registryId)).filter(
+    (report) => report.conflictId === conflictId && knownIds.includes(report.said.signer),
+  );
+  const last = reports.at(-1)?.recordedAt ?? '';
+  const kept = await store.kept(registryId);
+  return kept
+    .filter(({ kind, recordedAt }) => kind === 'set-aside' && recordedAt >= last)
+    .map(({ statement }) => payloadOf(statement) as SetAside)
+    .find(
+      (said) =>
+        knownIds.includes(said.signer) && said.copy === copy && said.conflicts.includes(conflictId),
+    );
+}
+
+function no(detail: string): Refused {
+  return refuse('SET_ASIDE_NOT_ALLOWED', detail);
+}
+
+/** Whether this instance may begin a new copy at all. */
+async function flawOfInstance(
+  ports: Pick<NewCopyPorts, 'store' | 'signer'>,
+  head: Head,
+): Promise<Refused | undefined> {
+  if (head.closed === true)
+    return refuse('REGISTRY_CLOSED', 'this instance has closed the registry: it stays as it is');
+  if (ports.signer.knownIds.includes(leadOf(head.configuration)))
+    return no('this instance leads: what its copy lost it takes back, by the resolution take-back');
+  if (!(await hasLeft(ports, head))) return undefined;
+  return no(
+    'this instance is no peer of this registry any more, so that nobody would deliver to a new ' +
+      'copy: the one that is here stays as it is, as evidence',
+  );
+}
+
+/** Whether the conflict may be about what this instance itself stores. */
+export function isAboutOwn(
+  { kind, accused }: Pick<ConflictStatement, 'kind' | 'accused'>,
+  { knownIds }: Pick<Signer, 'knownIds'>,
+): boolean {
+  const own = accused !== 'open' && knownIds.includes(accused);
+  return kind === 'fork' || (kind === 'local-tampering' && own);
 }
 
 /**

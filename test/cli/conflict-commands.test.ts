@@ -199,16 +199,27 @@ describe('an operator', () => {
     expect(uploaded.code).toBe(0);
   });
 
+  test('sets a copy aside once: the second time hears what was done', async () => {
+    const { run, R, other, mirror } = await tampered();
+    const aside = ['set-aside', '--registry', R, ...other];
+    const first = await run(...aside, '--reason', 'Platte');
+
+    const again = await run(...aside, '--reason', 'noch einmal');
+
+    expect(again.lines).toEqual([
+      ...first.lines,
+      expect.stringMatching(/^that was done before, at 20.*Z: Platte; nothing was done now$/),
+    ]);
+    expect(await mirror.known.head(R)).toMatchObject({ copy: 2 });
+  });
+
   test('expels in one go, and once more where it was interrupted', async () => {
-    const { run, R, operator, mirror } = await tampered();
+    const { run, R, operator, other, mirror } = await tampered();
     const expelling = ['resolve', '--registry', R, '--reason', 'insolvent', ...operator];
-    const stranger = await run(...expelling, '--expel', 'ab'.repeat(32));
+    await run(...expelling, '--manner', 'expel');
 
-    const done = await run(...expelling, '--expel', mirror.id);
+    const done = await run(...expelling, '--expel', short(mirror.id));
 
-    expect(stranger.code).toBe(1);
-    expect(stranger.lines[0]).toBe('decided: expel');
-    expect(stranger.lines.at(-1)).toMatch(/^ARGUMENT_INVALID: .*not in the peer list/);
     expect(done.lines).toEqual([
       'was decided before: expel',
       expect.stringMatching(/^resolution /),
@@ -216,6 +227,68 @@ describe('an operator', () => {
       'next: Nothing: it is resolved here.',
     ]);
     expect((await run('status', '--registry', R)).lines[2]).toBe('conflicts none');
+    const there = await run('status', '--registry', R, ...other);
+    expect(there.lines[2]).toBe('LEFT     no peer of this registry any more since entry 3');
+  });
+
+  test('signs no expulsion that could not be carried out', async () => {
+    const { run, R, operator, lead, cluster, conflictId } = await tampered();
+    const expelling = ['resolve', '--registry', R, '--reason', 'insolvent', ...operator];
+
+    const stranger = await run(...expelling, '--expel', 'ab'.repeat(32));
+    const tooShort = await run(...expelling, '--expel', lead.id.slice(0, 7));
+    const leader = await run(...expelling, '--expel', lead.id);
+
+    expect(stranger.lines).toEqual([
+      expect.stringMatching(/^ARGUMENT_INVALID: .*not in the peer list/),
+    ]);
+    expect(tooShort.lines).toEqual([
+      expect.stringMatching(/^ARGUMENT_INVALID: .*not in the peer list/),
+    ]);
+    expect(leader.lines).toEqual([
+      expect.stringMatching(/leads, and cannot be expelled.*nothing was decided$/),
+    ]);
+    const { lines } = await run('conflicts', '--registry', R);
+    expect(lines).toEqual([expect.stringMatching(/^OPEN/), `  ${conflictId}`]);
+    await cluster.settle();
+    expect((await lead.known.kept(R)).filter(({ kind }) => kind === 'resolution')).toEqual([]);
+  });
+
+  test('decides once: the second time it is shown the first decision', async () => {
+    const { run, R, operator } = await tampered();
+    const resolving = ['resolve', '--registry', R, '--manner', 'replay', ...operator];
+    const first = await run(...resolving, '--reason', 'geprüft');
+
+    const same = await run(...resolving, '--reason', 'geprüft');
+    const other = await run(...resolving, '--reason', 'anders');
+
+    expect(first.lines[0]).toBe('decided: replay');
+    expect(same.lines[0]).toBe('was decided before: replay');
+    expect(other.lines).toEqual([
+      expect.stringMatching(
+        /^RESOLUTION_IN_FORCE: .*\(replay\) is in force, decided by [0-9a-f]{64} at 20.*Z: "geprüft"; .*--after/,
+      ),
+    ]);
+  });
+
+  test('goes on without a peer that answers only where that is said twice', async () => {
+    const { run, R, operator, lead, mirror, cluster } = await operated();
+    await reportTampering(lead, R, 2);
+    await cluster.settle();
+    const taking = ['resolve', '--registry', R, '--manner', 'take-back', '--reason', 'Platte'];
+    const without = [...taking, '--without', short(mirror.id), ...operator];
+
+    const refused = await run(...without);
+    const done = await run(...without, '--although-it-answers');
+
+    expect(refused.code).toBe(1);
+    expect(refused.lines).toEqual([
+      expect.stringMatching(new RegExp(`^--without ${mirror.id} \\(.*nothing was decided$`)),
+    ]);
+    expect(done.lines[0]).toBe('decided: take-back');
+    const { lines } = await run('conflicts', '--registry', R);
+    const story = await run('conflict', lines[1]?.trim() ?? '', '--registry', R);
+    expect(story.lines.join('\n')).toContain(`"Platte (without ${mirror.id})"`);
   });
 
   test('has an entry replaced, which the tables show with the reason', async () => {
@@ -229,7 +302,7 @@ describe('an operator', () => {
     const uploaded = await run(...upload, '--supersedes', '2', ...operator);
     const { lines } = await run('document', '--registry', R, '--document', 'A');
 
-    expect(without.lines.join()).toMatch(/^NOT_RESOLVING: /);
+    expect(without.lines.join()).toMatch(/^REGISTRY_IN_CONFLICT: /);
     expect(uploaded.lines[0]).toBe('A version 2: entry 3');
     expect(lines[0]).toMatch(/plan\.txt {2}superseded by entry 3: verloren$/);
     expect(lines[2]).not.toMatch(/superseded/);
@@ -247,6 +320,20 @@ describe('an operator', () => {
     expect(lines[0]).toMatch(/ {2}voided with entry 3: verloren$/);
     const story = await run('conflict', conflictId, '--registry', R);
     expect(story.lines.join()).toMatch(/decided replace of entries 2 by/);
+  });
+
+  test('hears which entry a replacement lacks, in the words of the command', async () => {
+    const { run, R, operator, mirror, cluster, file } = await operated();
+    await run('upload', '--registry', R, '--document', 'B', '--file', file);
+    await reportMissingBytes(mirror, R, 2);
+    await cluster.settle();
+    const voiding = ['--void', '--entries', '3', '--reason', 'verloren'];
+
+    const lacking = await run('resolve', '--registry', R, ...voiding, ...operator);
+
+    expect(lacking.lines).toEqual([
+      expect.stringMatching(/^RESOLUTION_MALFORMED: .*lacks entry 2 \(--entries 2\), which/),
+    ]);
   });
 
   test('has a request replaced by another one', async () => {
@@ -271,44 +358,42 @@ describe('an operator', () => {
 
   test('of a mirror accepts what the accused lead decided', async () => {
     const { run, R, operator, other, mirror, lead } = await accusedLead();
-    const without = ['--without', 'ab'.repeat(32)];
     const resolving = ['resolve', '--registry', R, '--manner', 'replay', '--reason', 'Fehler'];
-    const { lines } = await run(...resolving, ...without, ...operator);
+    const { lines } = await run(...resolving, ...operator);
     const digest = /[0-9a-f]{64}/.exec(lines[1] ?? '')?.[0] ?? '';
     const waiting = await run('conflicts', '--registry', R, ...other);
 
-    const accepted = await run(
-      'accept',
-      '--registry',
-      R,
-      '--resolution',
-      digest,
-      '--reason',
-      'ja',
-      ...other,
-    );
+    const accepting = ['accept', '--registry', R, '--resolution', digest, ...other];
+    const accepted = await run(...accepting, '--reason', 'ja');
+    const again = await run(...accepting, '--reason', 'doch');
 
     expect(waiting.lines[0]).toMatch(
       new RegExp(`^TO ACCEPT .*found by ${short(mirror.id)}, accused ${short(lead.id)}`),
     );
-    expect(accepted.lines).toEqual([`resolution ${digest} is accepted at ${short(mirror.id)}`]);
+    const said = `resolution ${digest} is accepted at ${short(mirror.id)}`;
+    expect(accepted.lines).toEqual([said]);
+    expect(again.lines).toEqual([
+      said,
+      expect.stringMatching(/^that was done before, at 20.*Z: ja; nothing was done now$/),
+    ]);
     const story = await run('conflict', waiting.lines[1]?.trim() ?? '', '--registry', R);
     expect(story.lines.join('\n')).toMatch(
       new RegExp(`accepted ${short(digest)} by [0-9a-f]{8} at ${short(mirror.id)}: "ja"`),
     );
-    expect(story.lines.join('\n')).toContain(`"Fehler (without ${'ab'.repeat(32)})"`);
   });
 
   test('closes the registry at the own instance, which another one continues', async () => {
     const { run, R, operator, lead, conflictId } = await tampered();
 
     const closed = await run('close', '--registry', R, ...operator);
+    const again = await run('close', '--registry', R, ...operator);
 
     expect(closed.lines).toEqual([
       `registry ${R} is closed at ${short(lead.id)}`,
       expect.stringMatching(/^its last entry there is 2, digest [0-9a-f]{64}$/),
       '"registry create --predecessor" goes on with another one',
     ]);
+    expect(again.lines[2]).toMatch(/^that was done before, at 20.*Z; nothing was done now$/);
     const create = ['create', '--name', 'Fortsetzung', '--predecessor', R];
     const successor = (await run(...create)).lines[0]?.replace('registry ', '') ?? '';
     const [first] = await lead.known.entries(successor as RegistryId, 1, { from: 1, count: 1 });
@@ -320,7 +405,7 @@ describe('an operator', () => {
   });
 
   test('is told what does not go together, and who may decide', async () => {
-    const { run, R, operator } = await tampered();
+    const { run, R, operator, other, mirror } = await tampered();
     const reason = ['--reason', 'x'];
 
     const none = await run('resolve', '--registry', R, ...reason, ...operator);
@@ -335,9 +420,23 @@ describe('an operator', () => {
       ...operator,
     );
     const application = await run('resolve', '--registry', R, '--manner', 'replay', ...reason);
+    const wrong = [
+      [['--manner', 'repair', ...reason], /^--manner repair: expected replay, expel/],
+      [['--manner', 'replay', '--without', mirror.id, ...reason], /--without belongs to take-back/],
+      [['--manner', 'replace', ...reason], /^--entries is missing: .*--entries 3,4/],
+      [['--manner', 'replace', '--entries', '0', ...reason], /counted from 1/],
+      [['--manner', 'replay', '--reason', '  '], /^--reason is missing/],
+    ] as const;
+    for (const [words, sentence] of wrong)
+      expect(await run('resolve', '--registry', R, ...words, ...operator)).toEqual({
+        code: 2,
+        lines: [expect.stringMatching(sentence)],
+      });
+    const from = await run('set-aside', '--registry', R, '--from', '0', ...reason, ...other);
+    expect(from).toEqual({ code: 2, lines: ['--from 0: entries are counted from 1'] });
 
     expect(none).toMatchObject({
-      code: 1,
+      code: 2,
       lines: [expect.stringMatching(/expected replay, expel/)],
     });
     expect(both).toMatchObject({ code: 2, lines: [expect.stringMatching(/--void to replace/)] });
@@ -355,7 +454,9 @@ describe('an operator', () => {
     const stays = await run(...deciding, '--conflict', conflictId, '--no-follow');
 
     expect(goes.lines[0]).toMatch(new RegExp(`^deciding at ${atLead.origin}, where the lead `));
-    expect(goes.lines[1]).toMatch(/^CALLER_NOT_LISTED: /);
+    expect(goes.lines[1]).toMatch(
+      /^CALLER_NOT_LISTED: .*the operator of another instance decides at that one/,
+    );
     expect(stays.lines).toEqual([expect.stringMatching(/^NOT_THE_LEAD: only the lead decides/)]);
   });
 });

@@ -166,14 +166,15 @@ describe('an operator', () => {
     const again = await operator.resolve(registryId, replay);
     const other = operator.resolve(registryId, { ...replay, reason: 'anders' });
 
-    expect(again).toEqual(first);
+    expect(again).toMatchObject(first);
+    expect([first.before, again.before]).toEqual([undefined, expect.stringMatching(/^20/)]);
     await expect(other).rejects.toMatchObject({
       code: 'RESOLUTION_IN_FORCE',
       status: 409,
       members: { resolution: { digest: first.digest } },
     });
     const nothing = operator.resolve(registryId, { manner: 'replay', reason: 'x' });
-    await expect(nothing).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
+    await expect(nothing).rejects.toMatchObject({ code: 'RESOLUTION_IN_FORCE', status: 409 });
     const after = first.digest;
     const second = await operator.resolve(registryId, { manner: 'expel', after, reason: 'doch' });
     expect((await client.conflicts(registryId)).resolution?.digest).toBe(second.digest);
@@ -196,13 +197,35 @@ describe('an operator', () => {
     expect(peers.map(({ peer }) => peer)).toEqual([lead.id]);
   });
 
+  test('expels nobody whom the conflict is not about', async () => {
+    const { operator, registryId, lead, mirror, cluster, client } = await tampered();
+    const third = await cluster.add('engineer');
+    const list = await lead.known.head(registryId);
+    const peers = [...(list?.configuration.peers ?? []), third.id];
+    const head = { ...list, configuration: { ...list?.configuration, peers } };
+    lead.known.damage = { head: () => head as never };
+    const expelling = { manner: 'expel', reason: 'insolvent' } as const;
+
+    const innocent = operator.resolve(registryId, { ...expelling, expels: [third.id] });
+    const both = operator.resolve(registryId, { ...expelling, expels: [mirror.id, third.id] });
+
+    for (const each of [innocent, both])
+      await expect(each).rejects.toMatchObject({
+        code: 'ARGUMENT_INVALID',
+        message: expect.stringMatching(
+          /^[0-9a-f]{64} is neither accused nor a finder.*nothing was/,
+        ),
+      });
+    expect((await client.conflicts(registryId)).resolution).toBeUndefined();
+  });
+
   test('has an entry replaced, by what an application records for it', async () => {
     const { client, operator, registryId } = await bytesMissing();
     await operator.resolve(registryId, { manner: 'replace', entries: [2], reason: 'verloren' });
     const { digest } = (await client.entry(registryId, 2)).receipt;
 
     const wrong = client.uploadDocument(registryId, document('C'));
-    await expect(wrong).rejects.toMatchObject({ code: 'NOT_RESOLVING', status: 409 });
+    await expect(wrong).rejects.toMatchObject({ code: 'REGISTRY_IN_CONFLICT', status: 409 });
     const recorded = await client.uploadDocument(registryId, {
       ...document('A', Buffer.from('A, once more')),
       supersedes: { sequence: 2 as never, digest },
@@ -268,7 +291,7 @@ describe('an operator', () => {
     const again = await mirrorOperator.accept(registryId, digest, { reason: 'wie gesagt' });
 
     expect(first.said).toMatchObject({ resolution: digest, reason: 'einverstanden' });
-    expect(again).toEqual(first);
+    expect(again).toMatchObject(first);
     const { history } = await client.conflict(registryId, conflictId);
     expect(history.map(({ kind }) => kind)).toEqual(['report', 'resolution', 'acceptance']);
     expect((await mirrorOperator.conflicts(registryId)).conflicts[0]?.open).toBe(false);
@@ -296,6 +319,7 @@ describe('an operator', () => {
 
     expect(closed.said).toMatchObject({ signer: lead.id, sequence: 3 });
     expect(again.said).toEqual(closed.said);
+    expect([closed.before, again.before]).toEqual([undefined, expect.stringMatching(/^20/)]);
     expect(other.said).toMatchObject({ signer: mirror.id, digest: closed.said.digest });
     const { history } = await client.conflict(registryId, conflictId);
     expect(history.map(({ kind }) => kind)).toEqual(['report', 'closing', 'closing']);
@@ -324,8 +348,10 @@ describe('an operator', () => {
     await expect(aside).rejects.toMatchObject(invalid);
     const named = mirrorOperator.setAside(registryId, { conflicts: [conflictId], reason: 'x' });
     await expect(named).rejects.toMatchObject(invalid);
-    const silent = operator.resolve(registryId, { manner: 'replay', reason: '' });
-    await expect(silent).rejects.toMatchObject(invalid);
+    for (const reason of ['', ' \n\t']) {
+      const silent = operator.resolve(registryId, { manner: 'replay', reason });
+      await expect(silent).rejects.toMatchObject(invalid);
+    }
   });
 
   test('refuses an answer with another decision than the own one', async () => {

@@ -436,6 +436,15 @@ describe('an operator of the lead', () => {
   });
 });
 
+/** A peer list, as it is sent. */
+function list(...instances: readonly MemoryInstance[]) {
+  return one({
+    type: 'reconfigure-peers' as const,
+    transactionId: randomUUID(),
+    peers: instances.map(({ id }) => id),
+  });
+}
+
 describe('replacing', () => {
   /** It is decided that entry 2 is replaced. */
   async function toBeReplaced() {
@@ -456,9 +465,12 @@ describe('replacing', () => {
   }
 
   test('is carried out by what supersedes the entry, and by nothing else', async () => {
-    const { cluster, client, architect, engineer, registryId, path } = await toBeReplaced();
+    const { cluster, client, architect, engineer, registryId, path, conflictId } =
+      await toBeReplaced();
 
     const other = await client.record(registryId, 'C');
+    const peers = list(client, architect);
+    const wrong = await asOperator(client, 'POST', `${path}/transactions`, peers);
     const right = await client.call(
       'POST',
       `${path}/transactions`,
@@ -466,7 +478,12 @@ describe('replacing', () => {
     );
     await cluster.settle();
 
-    expectProblem(other, 409, 'NOT_RESOLVING');
+    expectProblem(other, 409, 'REGISTRY_IN_CONFLICT');
+    expect(other.body).toMatchObject({
+      kinds: ['document-mismatch'],
+      address: `${path}/conflicts/${conflictId}`,
+    });
+    expectProblem(wrong, 409, 'NOT_RESOLVING');
     expect(right.status).toBe(201);
     for (const instance of [client, architect, engineer]) {
       expect(await openAt(instance, registryId)).toEqual([]);
@@ -573,13 +590,6 @@ describe('a signature request that was voided', () => {
 });
 
 describe('an operator who appends', () => {
-  const list = (...instances: readonly MemoryInstance[]) =>
-    one({
-      type: 'reconfigure-peers' as const,
-      transactionId: randomUUID(),
-      peers: instances.map(({ id }) => id),
-    });
-
   test('may do so only while a resolution is in force', async () => {
     const { client, architect, engineer, path } = await swarm();
 
@@ -711,6 +721,12 @@ describe('where the lead is the accused', () => {
     expect(body).toMatchObject({ open: false, contested: true, manners });
     expect(body.next).toMatch(/^An operator of this instance, which leads, decides: .* stopped/);
     expect(decided.status).toBe(201);
+    expect((await client.record(registryId, 'C')).body).toMatchObject({
+      code: 'REGISTRY_IN_CONFLICT',
+      conflicts,
+      kinds: ['invalid-transaction'],
+      address: `${path}/conflicts/${conflictId}`,
+    });
     const now = (await client.call('GET', `${path}/conflicts/${conflictId}`)).body;
     expect(now).toMatchObject({ contested: true, resolution: decided.body.resolution.digest });
     expect(now.next).toMatch(/appends the peer list without the offender/);

@@ -132,6 +132,55 @@ describe('the audit', () => {
   });
 });
 
+describe('an audit that an operator asks for', () => {
+  /** Everything was read a while ago; then the bytes of entry 2 of the second registry change. */
+  async function changed() {
+    const { cluster, client, ids } = await auditedCluster(2);
+    const { handler, lines, audited } = auditOf(client);
+    await handler({}, within(15 * MINUTE_MS));
+    const [, registryId = '' as RegistryId] = ids;
+    const [stored] = await client.known.entries(registryId, 1, { from: 2, count: 1 });
+    const { contentDigest } = JSON.parse(Buffer.from(stored?.transaction ?? '').toString());
+    client.blobs.corrupt(contentDigest, Buffer.from('A VERSION 1'));
+    cluster.pass(15 * MINUTE_MS);
+    await handler({}, within(15 * MINUTE_MS));
+    expect(client.alarms.signals).not.toContain('AuditFindings');
+    lines.length = 0;
+    return { client, registryId, handler, audited };
+  }
+
+  test('reads these entries with their bytes now, and records what is wrong', async () => {
+    const { client, registryId, handler, audited } = await changed();
+
+    const answer = await handler({ registryId, entries: [2] }, within(15 * MINUTE_MS));
+
+    expect(answer).toMatchObject({
+      outcome: 'audited',
+      findings: [{ sequence: 2, code: 'DOCUMENT_DIFFERS' }],
+    });
+    expect(audited()).toEqual([registryId]);
+    expect((await client.record(registryId, 'C')).body).toMatchObject({
+      code: 'REGISTRY_IN_CONFLICT',
+      kinds: ['local-tampering'],
+    });
+  });
+
+  test('names entries that are there, and a registry', async () => {
+    const { registryId, handler } = await changed();
+
+    for (const wrong of [
+      { registryId },
+      { registryId, entries: [0] },
+      { registryId: 'x', entries: [2] },
+    ])
+      await expect(handler(wrong)).rejects.toThrow('expected {"registryId": "…", "entries": [2]}');
+    expect(await handler({ registryId, entries: [99] })).toEqual({
+      outcome: 'audited',
+      findings: [],
+    });
+  });
+});
+
 describe('the time of the audit', () => {
   /** An instance on which every registry takes four minutes. */
   async function slow() {

@@ -69,6 +69,17 @@ async function findingsOf(damage: Damage): Promise<string[]> {
   return foundIn(await copy.run());
 }
 
+/** Of the document that the entry records. */
+function digestIn(sequence: number): Digest {
+  const bytes = Buffer.from(ledger.entryAt(sequence).transaction);
+  return JSON.parse(bytes.toString()).contentDigest;
+}
+
+/** As many as the entry records. */
+function otherBytes(sequence: number): Buffer {
+  return Buffer.alloc(ledger.documents.get(digestIn(sequence))?.length ?? 0, 'x');
+}
+
 describe('an audit run', () => {
   test('of a sound copy finds nothing, and says what it read', async () => {
     const copy = await audited(ledger);
@@ -669,6 +680,30 @@ describe('what a run finds', () => {
       detail: expect.stringMatching(/^STORED_ENTRY_DIFFERS: entry 35 comes out to /),
     });
     expect((await copy.store.head(copy.registryId))?.openConflicts).toEqual([opened?.conflictId]);
+  });
+
+  test.each<
+    readonly [string, Partial<Record<'expected' | 'found', Digest>>, Damage | 'lost' | 'changed']
+  >([
+    ['a head', { expected: ledger.head.digest, found: other }, { head: () => ({ digest: other }) }],
+    ['bytes', { expected: digestIn(232), found: digestOf(otherBytes(232)) }, 'changed'],
+    ['bytes that are gone', { expected: digestIn(232) }, 'lost'],
+  ])('says of %s what was recorded and what is there, wherever it says it', async (_what, seen, how) => {
+    const copy = await audited(ledger);
+    if (how === 'lost') copy.blobs.lose(digestIn(232));
+    else if (how === 'changed') copy.blobs.corrupt(digestIn(232), otherBytes(232));
+    else copy.store.damage = how;
+
+    await copy.run();
+
+    const said = copy.alarms.raised
+      .filter(({ signal }) => signal === 'AuditFindings' || signal === 'ConflictsOpened')
+      .map(({ signal, facts: { expected, found } }) => ({ signal, expected, found }));
+    const { expected, found } = seen;
+    expect(said).toEqual([
+      { signal: 'AuditFindings', expected, found },
+      { signal: 'ConflictsOpened', expected, found },
+    ]);
   });
 
   test('is recorded once, however often it is found', async () => {

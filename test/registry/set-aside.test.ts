@@ -98,6 +98,11 @@ describe('a set-aside', () => {
       (given) => orderOf(given, { copy: 3 as SetAside['copy'] }),
     ],
     [
+      'with a reason of white space only',
+      'SCHEMA_VIOLATION',
+      (given) => orderOf(given, { reason: ' \t ' }),
+    ],
+    [
       'that would keep the entry that was edited',
       'SET_ASIDE_NOT_ALLOWED',
       (given) => orderOf(given, { from: 4 as SetAside['from'] }),
@@ -143,7 +148,8 @@ describe('a set-aside', () => {
       expect(outcome).toMatchObject({ outcome: 'refused', code: 'SET_ASIDE_NOT_ALLOWED' });
   });
 
-  test('of a fork begins where nobody else confirms any more what is here', async () => {
+  /** The lead signed two entries 4, and its operator has decided that its own one stays. */
+  async function forked() {
     const given = await swarm(2);
     const { cluster, client, architect, registryId } = given;
     await client.record(registryId, 'FOUR');
@@ -159,22 +165,81 @@ describe('a set-aside', () => {
       evidence,
       detail: 'two entries 4',
     });
+    await rest(cluster, 2);
     const open = { ...given, conflictId };
-    const both = [architect, architect] as const;
+    const setAsideFrom = (from: number) =>
+      setAside(
+        architect.ports,
+        registryId,
+        orderOf(open, { from: from as SetAside['from'] }, [architect, architect]),
+      );
+    const replay = async () => {
+      const entries = said.digests.map((digest) => ({ sequence: 4, digest }));
+      await decide(client, registryId, { manner: 'replay', entries: entries as never });
+      await rest(cluster, 2);
+    };
+    return { ...open, setAsideFrom, replay };
+  }
 
-    const late = await setAside(
-      architect.ports,
-      registryId,
-      orderOf(open, { from: 5 as SetAside['from'] }, both),
-    );
-    const right = await setAside(
-      architect.ports,
-      registryId,
-      orderOf(open, { from: 4 as SetAside['from'] }, both),
-    );
+  test('of a fork begins where nobody else confirms any more what is here', async () => {
+    const { architect, setAsideFrom, replay } = await forked();
+    await replay();
+    architect.known.damage = {
+      entry: (stored, copy) =>
+        stored.sequence === 4 && copy === 1 ? { ...stored, digest: OTHER } : stored,
+    };
 
-    expect(late).toMatchObject({ outcome: 'refused', code: 'SET_ASIDE_NOT_ALLOWED' });
+    const late = await setAsideFrom(5);
+    const right = await setAsideFrom(4);
+
+    expect(late).toMatchObject({
+      outcome: 'refused',
+      code: 'SET_ASIDE_NOT_ALLOWED',
+      detail: expect.stringContaining('begins at entry 4 or before'),
+    });
     expect(right).toMatchObject({ outcome: 'set-aside' });
+  });
+
+  test('of a fork is nothing before it is decided, nor for the branch that stays', async () => {
+    const { architect, registryId, setAsideFrom, replay } = await forked();
+
+    const undecided = await setAsideFrom(4);
+    await replay();
+    const staying = await setAsideFrom(4);
+
+    expect(undecided).toMatchObject({
+      code: 'SET_ASIDE_NOT_ALLOWED',
+      detail: expect.stringContaining('is not decided yet: wait for the resolution'),
+    });
+    expect(staying).toMatchObject({
+      code: 'SET_ASIDE_NOT_ALLOWED',
+      detail: expect.stringContaining('it is the branch that stays'),
+    });
+    expect(await headOf(architect, registryId)).toMatchObject({ copy: 1 });
+  });
+
+  test('is not made again for what the present copy was begun for, unless from further back', async () => {
+    const given = await tampered();
+    const { cluster, contractor, registryId, conflictId } = given;
+    const again = (from: number, copy: number) =>
+      setAside(
+        contractor.ports,
+        registryId,
+        orderOf(given, { from: from as SetAside['from'], copy: copy as SetAside['copy'] }),
+      );
+    expect(await setAside(contractor.ports, registryId, orderOf(given))).toMatchObject({
+      outcome: 'set-aside',
+    });
+    await rest(cluster, 2);
+
+    const needless = await again(3, 3);
+    const deeper = await again(2, 3);
+
+    expect(needless).toMatchObject({
+      code: 'SET_ASIDE_NOT_ALLOWED',
+      detail: expect.stringContaining(`was begun for the conflict ${conflictId}, at entry 3`),
+    });
+    expect(deeper).toMatchObject({ outcome: 'set-aside' });
   });
 
   test('is of a registry that is here and was not closed', async () => {

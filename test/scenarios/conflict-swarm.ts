@@ -117,15 +117,11 @@ export async function expectAllFinal(
   }
 }
 
-/** The lead appends nothing, and says why; `code` where a decision is to be carried out. */
-export async function expectBlocked(
-  lead: MemoryInstance,
-  registryId: RegistryId,
-  code: 'REGISTRY_IN_CONFLICT' | 'NOT_RESOLVING' = 'REGISTRY_IN_CONFLICT',
-): Promise<void> {
+/** The lead appends nothing of an application, and says why. */
+export async function expectBlocked(lead: MemoryInstance, registryId: RegistryId): Promise<void> {
   const before = await headOf(lead, registryId);
   const refused = await lead.record(registryId, 'WHILE-BLOCKED');
-  expect([refused.status, refused.body.code]).toEqual([409, code]);
+  expect([refused.status, refused.body.code]).toEqual([409, 'REGISTRY_IN_CONFLICT']);
   expect(await headOf(lead, registryId)).toEqual(before);
 }
 

@@ -1,13 +1,19 @@
 import { describe, expect, test } from 'vitest';
+import type { Digest } from '../../shared/ledger/digest.ts';
 import { verifyReceipt } from '../../shared/ledger/verify-receipt.ts';
-import { acceptAt, decide, openAt, peersWithout } from '../conflicts.ts';
+import { runAudit } from '../../shared/registry/audit-run.ts';
+import { readConflict } from '../../shared/registry/read-story.ts';
+import { acceptAt, decide, openAt, peersWithout, setAsideAt } from '../conflicts.ts';
+import { edited } from '../damaged-store.ts';
 import { reportMissingBytes } from '../deciding.ts';
 import { type MemoryInstance, salt, uploadDraft } from '../memory-cluster.ts';
+import { foundIn, WHOLE } from '../registry/audited.ts';
 import {
   expectAllFinal,
   expectBlocked,
   expectSoundCopy,
   findTampering,
+  headOf,
   linkAt,
   raised,
   rest,
@@ -69,6 +75,98 @@ describe('a mirror is expelled while another one is 50 entries behind', () => {
     expect(await openAt(contractor, registryId)).toEqual([]);
     expect(contractor.requests.length).toBe(heard);
     await expectSoundCopy(contractor, registryId);
+  });
+});
+
+describe('a mirror is expelled whose own copy is wrong', () => {
+  async function wrongAndExpelled() {
+    const given = await swarm();
+    const { cluster, contractor, registryId } = given;
+    contractor.known.damage = {
+      entry: (stored) => (stored.sequence === 3 ? edited(stored) : stored),
+    };
+    const audit = async () => {
+      cluster.pass(900_000);
+      const outcome = await runAudit(contractor.ports, registryId, WHOLE);
+      await rest(cluster, 2);
+      return foundIn(outcome);
+    };
+    await audit();
+    await expel(given, contractor);
+    await rest(cluster);
+    const before = contractor.alarms.signals.length;
+    const signals = () => contractor.alarms.signals.slice(before);
+    return { ...given, audit, signals };
+  }
+
+  test('its audit says each finding once, and stops nobody any more', async () => {
+    const { client, contractor, registryId, audit, signals } = await wrongAndExpelled();
+
+    const found = [await audit(), await audit(), await audit()];
+
+    expect(found).toEqual([['3 SCHEMA_VIOLATION'], ['3 SCHEMA_VIOLATION'], ['3 SCHEMA_VIOLATION']]);
+    expect(signals()).toEqual(['AuditFindings']);
+    expect(await openAt(contractor, registryId)).toEqual([]);
+    expect(await contractor.known.auditProgress(registryId)).toMatchObject({
+      lastFinding: { sequence: 3, code: 'SCHEMA_VIOLATION' },
+      saidAsFormer: ['3 SCHEMA_VIOLATION'],
+    });
+    expect((await client.record(registryId, 'AFTER')).status).toBe(201);
+  });
+
+  test('it is stopped by nothing that it finds before it confirms', async () => {
+    const given = await swarm(1);
+    const { cluster, client, contractor, registryId } = given;
+    contractor.known.damage = {
+      entry: (stored) => (stored.sequence === 3 ? edited(stored) : stored),
+    };
+    await client.record(registryId, 'D-2');
+    await rest(cluster);
+    expect(await openAt(contractor, registryId)).toMatchObject([
+      { said: { kind: 'local-tampering', sequence: 3 } },
+    ]);
+    await expel(given, contractor);
+    await rest(cluster);
+
+    await rest(cluster);
+
+    expect(await contractor.head(registryId)).toMatchObject({ sequence: 4 });
+    expect(await openAt(contractor, registryId)).toEqual([]);
+    expect(await contractor.known.progress(registryId)).toMatchObject({
+      lastError: expect.stringMatching(/^the own copy is wrong: /),
+    });
+  });
+
+  test('it says that it is no peer any more, and that its copy stays as it is', async () => {
+    const { contractor, registryId } = await wrongAndExpelled();
+    const [opened] = await contractor.known.conflicts(registryId);
+    const conflictId = opened?.conflictId as Digest;
+    const head = await headOf(contractor, registryId);
+
+    const told = await readConflict(contractor.ports, head, conflictId);
+    const aside = await setAsideAt(contractor, registryId, { from: 3, conflicts: [conflictId] });
+
+    expect(told?.next).toBe(
+      'Nothing more happens here: since entry 5 this instance is no peer of this registry any more. ' +
+        'Nobody delivers to it; its copy stays as it is, as evidence, and is wrong from entry 3 on.',
+    );
+    expect(aside).toMatchObject({
+      code: 'SET_ASIDE_NOT_ALLOWED',
+      detail: expect.stringContaining('no peer of this registry any more'),
+    });
+  });
+
+  test('it stops everybody again with what its audit finds where it was taken back', async () => {
+    const { cluster, client, architect, contractor, registryId, all, audit } =
+      await wrongAndExpelled();
+    await audit();
+    await client.reconfigure(registryId, all);
+    await rest(cluster);
+
+    await audit();
+
+    for (const each of [client, architect, contractor])
+      expect(await openAt(each, registryId)).toMatchObject([{ said: { accused: contractor.id } }]);
   });
 });
 

@@ -98,7 +98,7 @@ describe('a version that is replaced together with the request to sign it', () =
     await post(given, requestSignature(person, 'D-1', { requestId }));
     await cluster.settle();
     const [link] = await decideToReplace(given, [2, 4]);
-    await expectBlocked(client, registryId, 'NOT_RESOLVING');
+    await expectBlocked(client, registryId);
     const draft = await alternative(given, link);
     expect((await client.append(registryId, draft, { salt, name: 'D-1' })).status).toBe(201);
     await rest(cluster);
