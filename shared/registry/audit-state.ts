@@ -202,8 +202,8 @@ function keysOfEffect(transaction: Transaction): StateKey[] {
       return [];
     case 'upload-document': {
       const { documentId, version } = transaction;
-      const versions = [version, version - 1].map((each) => versionKey(documentId, each));
-      return [documentKey(documentId), ...versions];
+      const own = [documentKey(documentId), versionKey(documentId, version)];
+      return version === 1 ? own : [...own, versionKey(documentId, version - 1)];
     }
     case 'request-signature': {
       const { requestId, documentId, version, supersedes } = transaction;

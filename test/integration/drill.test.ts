@@ -204,7 +204,7 @@ describe('a conflict on a real cluster is found, told, and resolved', () => {
     const { accused, foundBy: raisedBy } = expected;
     expect(alarm).toEqual({ kind, accused, raisedBy });
     expect(told).toContain(`CONFLICT: ${kind.toUpperCase()} AT ENTRY`);
-    expect(told).toMatch(/ knows \d+(?: ms|\.\d s) after the cause/);
+    expect(told).toMatch(/ knows? \d+(?: ms|\.\d s) after the cause/);
     expect(told).toContain('an append is answered 409 REGISTRY_IN_CONFLICT');
     expect(told).toMatch(expected.proof);
     const places = expected.decisions.map((decision) => told.indexOf(decision));

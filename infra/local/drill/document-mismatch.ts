@@ -33,7 +33,9 @@ export async function documentMismatch(drilled: Drilled, manner: string): Promis
 
 async function recordAndDamage(drilled: Drilled): Promise<string> {
   await drilled.takeOffline(VICTIM);
-  const { sequence, contentDigest } = await drilled.record(PHOTOS, 'Baustelle im November');
+  // Bytes of its own: where other registries of the cluster have the same, they go bad as well.
+  const photos = `Baustelle im November, ${drilled.registryId}`;
+  const { sequence, contentDigest } = await drilled.record(PHOTOS, photos);
   await drilled.untilConfirmedBy(sequence, 'architect', 'checking-engineer');
   drilled.at(LEAD, `entry ${sequence}: ${PHOTOS} version 1; two mirrors have its bytes as well`);
   await flipEverywhere(drilled, contentDigest);
