@@ -1,3 +1,4 @@
+import type { Link } from '../ledger/backlinks.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 
 /** What proved to a later joiner who leads, before it holds entry 1: protocol section 6. */
@@ -8,5 +9,7 @@ export interface AcceptedInvitation {
   /** Of every list up to there. */
   readonly everPeers: readonly CertificateId[];
   readonly through?: number;
+  /** The entries of all of these lists, oldest first: an own copy must have the same. */
+  readonly lists?: readonly Link[];
   readonly acceptedAt: string;
 }

@@ -27,7 +27,7 @@ import {
   sliceDue,
 } from './audit-progress.ts';
 import { type ComparePorts, type Comparison, compareWithPeers } from './compare-with-peers.ts';
-import { hasLeft } from './newest-list.ts';
+import { hasLeft, laterInvitation } from './newest-list.ts';
 import { orDamage } from './or-damage.ts';
 import type { Head, LedgerStore } from './ports.ts';
 import type { SoundEntry } from './sound-entries.ts';
@@ -198,7 +198,7 @@ class RegistryAudit {
 
   static async begin(ports: AuditRunPorts, head: Head, plan: AuditPlan): Promise<RegistryAudit> {
     const { store } = ports;
-    const invitation = await store.invitation(head.registryId);
+    const invitation = await laterInvitation(store, head);
     const everPeers = new Set([...head.everPeers, ...(invitation?.everPeers ?? [])]);
     const holding = await readHolding(ports, head);
     return new RegistryAudit(ports, { store, head, everPeers }, [holding, plan]);

@@ -33,6 +33,7 @@ import {
 import { readStoredState, transactionOf } from './audit-state.ts';
 import { ConfirmationsInOrder } from './export.ts';
 import { generationOf } from './held-content.ts';
+import { laterInvitation } from './newest-list.ts';
 import type { BlobStore, Head, LedgerStore, StoredEntry } from './ports.ts';
 import { statementsBefore } from './statements-before.ts';
 
@@ -97,7 +98,7 @@ export async function auditRegistry(
   const head = await ports.store.head(registryId);
   if (head === undefined) return { outcome: 'unknown-registry' };
   const progress = await ports.store.progress(registryId);
-  const invitation = await ports.store.invitation(registryId);
+  const invitation = await laterInvitation(ports.store, head);
   const audit = new Audit(ports, head, {
     fetchedThrough: progress?.verifiedThrough,
     peersBeyond: invitation?.everPeers ?? [],

@@ -2,15 +2,26 @@ import { leadOf } from '../ledger/chain.ts';
 import type { ConflictStatement } from '../ledger/conflict.ts';
 import type { CertificateId, Digest, RegistryId } from '../ledger/digest.ts';
 import type { Refused } from '../ledger/errors.ts';
-import { type ConcludePorts, conclude, isConcluded } from './conclude.ts';
+import type { AcceptedInvitation } from './accepted-invitation.ts';
+import {
+  type ConcludePorts,
+  conclude,
+  isConcluded,
+  isDeserted,
+  missingReplays,
+} from './conclude.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
 import type { KnownResolution } from './kept-statements.ts';
 import type { Delivery } from './messages.ts';
-import { asksForList } from './newest-list.ts';
+import { asksForList, laterInvitation } from './newest-list.ts';
 import type { Head } from './ports.ts';
-import { type ReceiveConflictPorts, receiveConflict } from './receive-conflict.ts';
+import {
+  type ReceiveConflictPorts,
+  type ReceivedConflict,
+  receiveConflict,
+} from './receive-conflict.ts';
 import { receiveResolution } from './receive-decision.ts';
-import { isBareWord, isOfLead, readStanding } from './standing.ts';
+import { isBareWord, isOfLead, type OpenConflict, readStanding } from './standing.ts';
 import { namedBy } from './store-commits.ts';
 
 /** What a mirror does not take while conflicts are open, or for ever: protocol section 7. */
@@ -45,10 +56,31 @@ export async function barredFromNext(
 async function barredNow(ports: ConcludePorts, now: Head): Promise<Barred | undefined> {
   const { outcome, open } = await readStanding(ports, now);
   if (outcome === 'resolving') return undefined;
-  // Who claims it may have left since: then the newest list ends it.
+  const later = await laterInvitation(ports.store, now);
+  if (open.every((conflict) => isReady(conflict) || isLeaving(ports, now, conflict, later)))
+    return undefined;
+  // Who claims it may have left since: then entries through that list may come.
   const claimed = open.some(({ said, resolution }) => isBareWord(said.kind) && !resolution);
   if (claimed && (await asksForList(ports, now))) return { outcome: 'uninvited' };
   return { outcome: 'in-conflict', conflicts: now.openConflicts };
+}
+
+function isReady({ resolution, awaitsAcceptance }: OpenConflict): boolean {
+  return resolution !== undefined && !awaitsAcceptance;
+}
+
+/**
+ * Whether it is somebody's bare word who has left since, by a later list that is proven here: nobody
+ * who holds that list takes such a word, so nobody could decide on it. It ends with the entry.
+ */
+function isLeaving(
+  ports: ConcludePorts,
+  { configuration }: Head,
+  { said }: OpenConflict,
+  later: AcceptedInvitation | undefined,
+): boolean {
+  if (said.signer === leadOf(configuration)) return false;
+  return later !== undefined && isDeserted(ports, said, later.peers);
 }
 
 /** Entries up to where it was decided, and then the one that carries it out. */
@@ -57,21 +89,58 @@ export async function barredByResolution(
   head: Head,
   commit: JudgedCommit,
 ): Promise<Barred | undefined> {
-  const barred = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
-  const { outcome, open } = await readStanding(ports, head);
-  if (outcome !== 'resolving') return barred;
-  const named = namedBy(commit);
-  const { sequence } = commit.checkpoint.statement;
+  const { open } = await readStanding(ports, head);
+  const later = await laterInvitation(ports.store, head);
+  const before = later !== undefined && commit.first <= (later.through ?? 0) ? later : undefined;
   for (const conflict of open) {
-    const { digest, resolution } = conflict.resolution as KnownResolution;
-    if (sequence <= resolution.through.sequence) continue;
-    if (!named.includes(digest)) return barred;
-    const carried = resolution.manner === 'expel' || resolution.manner === 'replace';
-    if (carried || (await isConcluded(ports, head, conflict))) continue;
-    // Whose confirmation is missing may have left since.
-    return (await asksForList(ports, head)) ? { outcome: 'uninvited' } : barred;
+    const barred = await barredByOne(ports, head, [conflict, commit], before);
+    if (barred !== undefined) return barred;
   }
   return undefined;
+}
+
+/** `before`: the later list that is proven here, where the commit comes before it or brings it. */
+async function barredByOne(
+  ports: ConcludePorts,
+  head: Head,
+  [conflict, commit]: readonly [OpenConflict, JudgedCommit],
+  before: AcceptedInvitation | undefined,
+): Promise<Barred | undefined> {
+  const barred = { outcome: 'in-conflict', conflicts: head.openConflicts } as const;
+  if (isDeserted(ports, conflict.said, head.configuration.peers)) return undefined;
+  if (isLeaving(ports, head, conflict, before)) return undefined;
+  if (!isReady(conflict)) return barred;
+  if (await mayComeUnder(ports, head, conflict, commit)) return undefined;
+  // Whose confirmation is missing may have left since.
+  if (await isWithoutLeft(ports, head, conflict, before)) return undefined;
+  return (await asksForList(ports, head)) ? { outcome: 'uninvited' } : barred;
+}
+
+async function mayComeUnder(
+  ports: ConcludePorts,
+  head: Head,
+  conflict: OpenConflict,
+  commit: JudgedCommit,
+): Promise<boolean> {
+  const { digest, resolution } = conflict.resolution as KnownResolution;
+  if (commit.checkpoint.statement.sequence <= resolution.through.sequence) return true;
+  if (!namedBy(commit).includes(digest)) return false;
+  const carried = resolution.manner === 'expel' || resolution.manner === 'replace';
+  return carried || isConcluded(ports, head, conflict);
+}
+
+/** A replay, of what does not accuse the lead, that waits for nobody but who has left since. */
+async function isWithoutLeft(
+  ports: ConcludePorts,
+  head: Head,
+  { conflictId, said, resolution }: OpenConflict,
+  later: AcceptedInvitation | undefined,
+): Promise<boolean> {
+  const accuses = isOfLead(said.kind) || said.accused === leadOf(head.configuration);
+  if (later === undefined || resolution?.resolution.manner !== 'replay' || accuses) return false;
+  const { through } = resolution.resolution;
+  const missing = await missingReplays(ports, head, { conflictId, said, through });
+  return missing.every((peer) => !later.peers.includes(peer));
 }
 
 interface Bringing {
@@ -93,13 +162,18 @@ export async function openBrought(
   const self = ports.signer.knownIds;
   if (reports.length === 0 || !head?.configuration.peers.some((id) => self.includes(id)))
     return undefined;
+  const lead = leadOf(head.configuration);
   for (const [index, { accused, kind }] of reports.entries()) {
-    const accuses = accused === leadOf(head.configuration) || isOfLead(kind);
     const compact = delivery.conflicts?.[index];
-    if (!accuses || compact === undefined) continue;
+    if (compact === undefined || !(accused === lead || isOfLead(kind))) continue;
     const taken = await receiveConflict(ports, registryId, caller, compact);
-    if (typeof taken === 'string') continue;
+    if (typeof taken === 'string' || isUnproved(taken)) continue;
     return taken.outcome === 'refused' ? taken : { outcome: 'busy' };
   }
   return undefined;
+}
+
+/** What its evidence does not show stopped nobody here, and so acquits nobody. */
+function isUnproved(taken: Exclude<ReceivedConflict, string>): boolean {
+  return taken.outcome === 'refused' && taken.code === 'EVIDENCE_NOT_REPRODUCED';
 }

@@ -6,10 +6,9 @@ import { payloadOf } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import type { SetAside } from '../ledger/resolution.ts';
 import { allReports } from './kept-statements.ts';
-import { newestPeers } from './newest-list.ts';
 import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { tried } from './resolve.ts';
-import { isBareWord, isOfLead, type OpenConflict, readStanding } from './standing.ts';
+import { isBareWord, type OpenConflict, readStanding } from './standing.ts';
 
 /**
  * Closing what a resolution has resolved without an entry of its own: a replay, by the mirror's
@@ -52,22 +51,25 @@ async function concludedAmong(
 ): Promise<Set<Digest>> {
   const concluded = new Set<Digest>();
   for (const conflict of open)
-    if ((await isDeserted(ports, head, conflict)) || (await isConcluded(ports, head, conflict)))
+    if (
+      isDeserted(ports, conflict.said, head.configuration.peers) ||
+      (await isConcluded(ports, head, conflict))
+    )
       concluded.add(conflict.conflictId);
   return concluded;
 }
 
 /**
- * A bare word whose signer has left: by a list that this copy lacks, or nothing would have been
- * stored on top. Nobody who holds that list takes such a word, so nobody could decide on it either.
+ * A bare word whose signer has left, by an entry that is stored here. A lead does not leave what it
+ * says about itself.
  */
-async function isDeserted(
-  { store, signer }: ConcludePorts,
-  head: Head,
-  { said }: OpenConflict,
-): Promise<boolean> {
-  if (!isBareWord(said.kind) || signer.knownIds.includes(said.signer)) return false;
-  return !(await newestPeers(store, head)).includes(said.signer);
+export function isDeserted(
+  { signer }: Pick<ConcludePorts, 'signer'>,
+  said: ConflictStatement,
+  peers: readonly CertificateId[],
+): boolean {
+  if (!isBareWord(said.kind) || said.kind === 'lead-rollback') return false;
+  return !signer.knownIds.includes(said.signer) && !peers.includes(said.signer);
 }
 
 /** The head without these; a resolution none of whose conflicts is left is in force no more. */
@@ -140,18 +142,15 @@ export async function missingReplays(
   { conflictId, said, through }: Omit<Replaying, 'mirror'>,
 ): Promise<CertificateId[]> {
   const { store } = ports;
-  const [lead, ...mirrors] = head.configuration.peers;
+  const mirrors = head.configuration.peers.slice(1);
   const reports = await allReports(store, head.registryId);
   const reporters = new Set(
     reports.filter((report) => report.conflictId === conflictId).map((each) => each.said.signer),
   );
-  // The lead confirms nothing, and who has left has no say any more. Of a list that a lead made
-  // which is accused itself no mirror takes that without having stored it.
-  const accuses = isOfLead(said.kind) || said.accused === lead;
-  const present = accuses ? mirrors : await newestPeers(store, head);
+  // The lead confirms nothing, and who has left has no say any more.
   const concerned = said.kind === 'fork' ? mirrors : mirrors.filter((peer) => reporters.has(peer));
   const missing: CertificateId[] = [];
-  for (const mirror of concerned.filter((peer) => present.includes(peer)))
+  for (const mirror of concerned)
     if (!(await hasReplayed(ports, head, { conflictId, said, mirror, through })))
       missing.push(mirror);
   return missing;

@@ -2,10 +2,11 @@ import { readCertificate } from '../ledger/certificate.ts';
 import { verifyIssuer } from '../ledger/certificate-chain.ts';
 import { leadOf } from '../ledger/chain.ts';
 import type { CertificateId } from '../ledger/digest.ts';
-import type { Refused } from '../ledger/errors.ts';
+import { type Refused, refuse } from '../ledger/errors.ts';
 import { proveLists } from '../ledger/prove-lists.ts';
 import { allConfigurations, commitHolding } from './configuration-at.ts';
 import { carriedCommits, type Invitation } from './messages.ts';
+import { isOfCopy } from './newest-list.ts';
 import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
 
 /**
@@ -66,12 +67,24 @@ export async function receiveInvitation(
   await keepCertificates(ports, invitation.certificates);
   const { registryId } = invitation;
   const acceptedAt = new Date(ports.clock.now()).toISOString();
-  const ever = [...everPeers];
   const through = proved.lists.at(-1)?.sequence ?? 0;
+  const lists = proved.lists.map(({ sequence, digest }) => ({ sequence, digest }));
+  const accepted = { registryId, peers, everPeers: [...everPeers], through, lists, acceptedAt };
+  const head = await ports.store.head(registryId);
+  if (head !== undefined && !isOfCopy(accepted, head))
+    return refuse(
+      'CONFIGURATION_LINK_WRONG',
+      `entry ${head.configuration.sequence} with ${head.configuration.digest} put the list in force ` +
+        'that this copy has; the lists of the invitation are others',
+    );
   const known = await ports.store.invitation(registryId);
-  // An older one, whoever brings it, takes the place of none.
-  if ((known?.through ?? 0) <= through)
-    await ports.store.putInvitation({ registryId, peers, everPeers: ever, through, acceptedAt });
+  // An older one, whoever brings it, takes the place of none that is of this copy.
+  const isNewer =
+    known === undefined ||
+    head === undefined ||
+    !isOfCopy(known, head) ||
+    (known.through ?? 0) <= through;
+  if (isNewer) await ports.store.putInvitation(accepted);
   return { outcome: 'accepted', lead };
 }
 

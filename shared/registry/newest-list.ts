@@ -1,3 +1,4 @@
+import { sameLink } from '../ledger/chain.ts';
 import type { CertificateId } from '../ledger/digest.ts';
 import type { AcceptedInvitation } from './accepted-invitation.ts';
 import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
@@ -23,14 +24,25 @@ export async function hasLeft(
   return !(await newestPeers(store, head)).some((peer) => signer.knownIds.includes(peer));
 }
 
-/** The invitation that proves a later list than the own copy has. */
+/**
+ * The invitation that proves a later list than the own copy has, and none beside it: a former lead
+ * can sign a list on top of the last one that it led. What this copy holds shows which is of it.
+ */
 export async function laterInvitation(
   store: LedgerStore,
   head: Head,
 ): Promise<AcceptedInvitation | undefined> {
   const invitation = await store.invitation(head.registryId);
-  // One that ends before the own copy does says nothing about who is a peer now.
-  return (invitation?.through ?? 0) > head.configuration.sequence ? invitation : undefined;
+  if (invitation === undefined || !isOfCopy(invitation, head)) return undefined;
+  return (invitation.through ?? 0) > head.sequence ? invitation : undefined;
+}
+
+/** Whether the lists up to the own head are those of this copy. */
+export function isOfCopy({ lists = [] }: Pick<AcceptedInvitation, 'lists'>, head: Head): boolean {
+  return sameLink(
+    lists.findLast(({ sequence }) => sequence <= head.sequence),
+    head.configuration,
+  );
 }
 
 /** A peer that cannot go on asks again for the newest list, but not with every delivery. */

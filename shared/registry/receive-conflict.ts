@@ -14,11 +14,11 @@ import type { KeptStatement, OpenedConflict } from './conflict-record.ts';
 import { judgeCommit } from './judge-delivery.ts';
 import { allReports, allResolutions, keptStatement } from './kept-statements.ts';
 import { knownHere } from './known-here.ts';
-import { newestPeers } from './newest-list.ts';
+import { isNeverOpened } from './never-opened.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import type { Head, StoredEntry } from './ports.ts';
 import { type ConflictPorts, open, reopen } from './report-conflict.ts';
-import { isBareWord, statedConflicts } from './standing.ts';
+import { isBareWord, isOfLead, statedConflicts } from './standing.ts';
 import { checkCommits, readSettled } from './store-commits.ts';
 
 /**
@@ -67,7 +67,7 @@ export async function receiveConflict(
   const attached = await attach(ports, head, read, caller);
   if (attached !== undefined) return attached;
   // A bare word blocks only as long as its signer is a peer: a former one proves something or not.
-  if (isBareWord(said.kind) && !(await newestPeers(ports.store, head)).includes(said.signer))
+  if (isBareWord(said.kind) && !head.configuration.peers.includes(said.signer))
     return refuse('SIGNER_NO_PEER', `${said.signer} is no peer any more, and proves nothing`);
   const bytes = await evidenceOf(ports, head, said, caller);
   if (bytes === undefined) return { outcome: 'ahead', head: head.sequence };
@@ -125,7 +125,7 @@ async function attach(
   const known = (await allReports(store, registryId)).filter(
     (report) => report.conflictId === conflictId,
   );
-  const resolvedAt = await resolvedSince(store, head, conflictId);
+  const resolvedAt = await resolvedSince(ports, head, said);
   const resolved = resolvedAt !== undefined;
   if (known.length === 0 && !resolved) return undefined;
   if (known.some((each) => isSameReport(each.said, said))) return 'held';
@@ -134,6 +134,9 @@ async function attach(
       'STATEMENT_REPEATED',
       `${said.signer} has reported the conflict ${conflictId} ${REPORTS_MAX} times`,
     );
+  // Known from a claim that showed nothing: whoever shows it now is the first.
+  if (resolvedAt === undefined && isOfLead(said.kind) && !(await isOpened(store, head, conflictId)))
+    return undefined;
   // A peer that meets it again after it was resolved has to show it again. The two branches of a
   // fork meet wherever an old confirmation comes late: that is decided.
   const present = head.configuration.peers.includes(said.signer);
@@ -159,6 +162,15 @@ async function attach(
   return 'new';
 }
 
+async function isOpened(
+  store: ReceiveConflictPorts['store'],
+  { registryId }: Head,
+  conflictId: Digest,
+): Promise<boolean> {
+  const opened = await store.conflicts(registryId);
+  return opened.some((each) => each.conflictId === conflictId);
+}
+
 /** For the file about the conflict. The report counts also where nobody gives its evidence now. */
 async function keepEvidence(
   ports: ReceiveConflictPorts,
@@ -181,17 +193,19 @@ function isSameReport(a: ConflictStatement, b: ConflictStatement): boolean {
 
 /** Since when a resolution that names it has been carried out here. Undefined: none has. */
 async function resolvedSince(
-  store: ReceiveConflictPorts['store'],
+  ports: ReceiveConflictPorts,
   head: Head,
-  conflictId: Digest,
+  said: ConflictStatement,
 ): Promise<string | undefined> {
+  const conflictId = conflictIdOf(said);
   if (head.openConflicts.includes(conflictId)) return undefined;
-  const known = await allResolutions(store, head.registryId);
-  return known
-    .filter(
-      ({ digest, resolution }) =>
-        digest !== head.resolution && resolution.conflicts.includes(conflictId),
-    )
+  const resolving = (await allResolutions(ports.store, head.registryId)).filter(
+    ({ digest, resolution }) =>
+      digest !== head.resolution && resolution.conflicts.includes(conflictId),
+  );
+  if (isOfLead(said.kind) && (await isNeverOpened(ports, head, conflictId, resolving)))
+    return undefined;
+  return resolving
     .map(({ recordedAt }) => recordedAt)
     .sort()
     .at(-1);

@@ -4,6 +4,7 @@ import { payloadOf, readDecision } from '../ledger/jws.ts';
 import { readRedaction, type SignedRedaction } from '../ledger/redaction.ts';
 import { type Redaction, redactionSchema } from '../ledger/resolution.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
+import { laterInvitation } from './newest-list.ts';
 import type { Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
 import { redactCopies } from './redacted-copies.ts';
 import { flawOfReason } from './resolve.ts';
@@ -114,7 +115,8 @@ export async function peersKnown(
   head: Head | undefined,
   { registryId, commits }: Bringing,
 ): Promise<Set<CertificateId>> {
-  const invitation = await store.invitation(registryId);
+  const invitation =
+    head === undefined ? await store.invitation(registryId) : await laterInvitation(store, head);
   const peers = new Set([...(head?.everPeers ?? []), ...(invitation?.everPeers ?? [])]);
   for (const { transaction } of commits.flatMap(({ entries }) => entries))
     if ('peers' in transaction.transaction)

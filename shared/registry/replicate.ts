@@ -15,6 +15,7 @@ import { type ConfirmPorts, confirm, type OwnConfirmation } from './confirm.ts';
 import { disagree, dispute, ownSide } from './dispute-delivery.ts';
 import type { JudgedCommit } from './judge-delivery.ts';
 import type { Delivery } from './messages.ts';
+import { laterInvitation } from './newest-list.ts';
 import type { Alarms, CommitWrite, Head, LedgerStore, Random, StateRead } from './ports.ts';
 import { redactionByStranger } from './redact.ts';
 import { keepRedactions } from './redacted-copies.ts';
@@ -383,7 +384,8 @@ export async function isInSwarm(
 ): Promise<boolean | undefined> {
   const head = await store.head(registryId);
   if (head?.everPeers.includes(caller) === true) return true;
-  const invitation = await store.invitation(registryId);
+  const invitation =
+    head === undefined ? await store.invitation(registryId) : await laterInvitation(store, head);
   if (invitation?.peers.includes(caller) === true) return true;
   return head === undefined && invitation === undefined ? undefined : false;
 }

@@ -12,6 +12,7 @@ import { payloadOf, type ReadStatement } from '../ledger/jws.ts';
 import type { OpenedConflict, Origin } from './conflict-record.ts';
 import { tamperingEvidence } from './gather-evidence.ts';
 import { allResolutions, type KnownResolution, keptStatement } from './kept-statements.ts';
+import { isNeverOpened } from './never-opened.ts';
 import type { Alarms, BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { readStanding } from './standing.ts';
 
@@ -86,7 +87,7 @@ export async function reportConflict(
   });
   const conflictId = conflictIdOf(statement);
   const conflict = { registryId, conflictId, statement: signer.sign(statement), recordedAt: now };
-  if (statement.kind === 'fork' && (await isDecided(ports.store, registryId, conflictId)))
+  if (statement.kind === 'fork' && (await isDecided(ports, registryId, conflictId)))
     return conflictId;
   const { detail } = disagreement;
   const seen = expectedAndFound(disagreement.digests, disagreement.isOfRecorded === true);
@@ -100,17 +101,18 @@ export async function reportConflict(
  * after people had decided on them: that is decided, and carried out.
  */
 async function isDecided(
-  store: LedgerStore,
+  ports: Pick<ConflictPorts, 'store' | 'signer'>,
   registryId: Head['registryId'],
   conflictId: Digest,
 ): Promise<boolean> {
-  const head = await store.head(registryId);
-  if (head?.openConflicts.includes(conflictId) === true) return false;
-  const known = await allResolutions(store, registryId);
-  return known.some(
+  const head = await ports.store.head(registryId);
+  if (head === undefined || head.openConflicts.includes(conflictId)) return false;
+  const decided = (await allResolutions(ports.store, registryId)).filter(
     ({ digest, resolution }) =>
-      resolution.conflicts.includes(conflictId) && head?.decided?.includes(digest) !== true,
+      resolution.conflicts.includes(conflictId) && head.decided?.includes(digest) !== true,
   );
+  if (decided.length === 0) return false;
+  return !(await isNeverOpened(ports, head, conflictId, decided));
 }
 
 /** For the log line, as far as these are digests. */
