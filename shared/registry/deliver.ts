@@ -18,7 +18,7 @@ import type { PeerAnswer, PeerOperation, PeerTransport } from './peer-transport.
 import type { Cursor, DeliveryFailure, Head, LedgerStore, Random, StoredEntry } from './ports.ts';
 import { receiveConfirmation } from './receive-confirmation.ts';
 import type { ConflictPorts } from './report-conflict.ts';
-import { type SentStatements, sendDecisions, sendStatements } from './send-statements.ts';
+import { type SentStatements, sendBeforeTurn, sendStatements } from './send-statements.ts';
 
 /**
  * Bringing one peer what it lacks, from a cursor: protocol section 6. The same verb serves the
@@ -190,7 +190,7 @@ async function nextStep(
   const present = head.configuration.peers.includes(cursor.peer);
   if (present && !turn.told) {
     turn.told = true;
-    const answer = await sendDecisions(ports, head, cursor);
+    const answer = await sendBeforeTurn(ports, head, cursor);
     if (answer?.outcome === 'unreachable') return unanswered(answer);
   }
   if (turn.blocked === undefined && (cursor.deliveredThrough ?? until) < until) {

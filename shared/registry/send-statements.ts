@@ -10,7 +10,8 @@ import type { Alarms, Cursor, Head, LedgerStore } from './ports.ts';
  * Own statements on their way to one peer, from the log and its cursor: in order, all of them
  * (protocol section 6). What concerns conflicts does not wait behind confirmations that run ahead of
  * a peer which is blocked by that very conflict: it is sent before its turn as well, and again in
- * its turn, for everything is stored once.
+ * its turn, for everything is stored once. So are the confirmations of a copy that began anew, for
+ * they may be what the peer waits for, while those of the copy before run ahead of it.
  */
 
 export interface SendStatementsPorts {
@@ -78,27 +79,51 @@ function refusedAt(
 /** So much of the log is looked through for what is not to wait. */
 const PAGES_MAX = 10;
 
-/** What is about conflicts and is still to be sent, before its turn. */
-export async function sendDecisions(
+/** What is still to be sent and does not wait: first what is about conflicts. */
+export async function sendBeforeTurn(
   ports: SendStatementsPorts,
   head: Head,
   cursor: Pick<Cursor, 'peer' | 'statementsThrough'>,
 ): Promise<PeerAnswer | undefined> {
-  const decisions: LoggedStatement[] = [];
+  const pending: LoggedStatement[] = [];
   let after = cursor.statementsThrough;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const logged = await ports.store.statementsAfter(head.registryId, after, limits.statementsMax);
-    decisions.push(...logged.filter(({ statement }) => !isConfirmation(statement)));
+    pending.push(...logged);
     if (logged.length < limits.statementsMax) break;
     after = logged.at(-1)?.index ?? after;
   }
-  if (decisions.length === 0) return undefined;
-  return send(ports, head, cursor, decisions.slice(0, limits.statementsMax));
+  const decisions = pending.filter((each) => confirmedBy(each) === undefined);
+  let answer: PeerAnswer | undefined;
+  // Not together: whatever of the one is not taken would hold up the other.
+  for (const logged of [decisions, overtaking(pending)]) {
+    if (logged.length === 0) continue;
+    answer = await send(ports, head, cursor, logged.slice(0, limits.statementsMax));
+    if (answer.outcome === 'unreachable') break;
+  }
+  return answer;
 }
 
-function isConfirmation(statement: LoggedStatement['statement']): boolean {
-  const { format } = payloadOf(statement) as { readonly format: string };
-  return format === 'registry/confirmation/v1';
+/**
+ * Confirmations that stand behind one of the same entry or a later one, as they do where a copy
+ * began anew: lowest first, and of one entry the newest, so that none waits for one that runs ahead.
+ */
+function overtaking(pending: readonly LoggedStatement[]): LoggedStatement[] {
+  const found: (readonly [number, LoggedStatement])[] = [];
+  let highest = 0;
+  for (const logged of pending) {
+    const sequence = confirmedBy(logged);
+    if (sequence === undefined) continue;
+    if (sequence <= highest) found.push([sequence, logged]);
+    highest = Math.max(highest, sequence);
+  }
+  return found.sort(([a, one], [b, other]) => a - b || other.index - one.index).map(([, it]) => it);
+}
+
+/** The entry that the statement confirms. Undefined: it is no confirmation. */
+function confirmedBy({ statement }: LoggedStatement): number | undefined {
+  const said = payloadOf(statement) as { readonly format: string; readonly sequence: number };
+  return said.format === 'registry/confirmation/v1' ? said.sequence : undefined;
 }
 
 function send(

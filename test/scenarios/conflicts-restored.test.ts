@@ -1,0 +1,113 @@
+/** A lead that was restored to an older state, and a mirror that comes back with what it lost. */
+import { describe, expect, test } from 'vitest';
+import type { CertificateId, Digest } from '../../shared/ledger/digest.ts';
+import { accept } from '../../shared/registry/accept.ts';
+import { reportTableChanged } from '../../shared/registry/report-conflict.ts';
+import { readStanding } from '../../shared/registry/standing.ts';
+import { decide, openAt, setAsideAt, signedByOperator } from '../conflicts.ts';
+import type { MemoryInstance } from '../memory-cluster.ts';
+import { headOf, rest, type Swarm, swarm } from './conflict-swarm.ts';
+
+/** Its operator accepts whatever waits for that. */
+async function acceptAllAt(mirror: MemoryInstance, { registryId }: Swarm): Promise<void> {
+  const head = await headOf(mirror, registryId);
+  const { open } = await readStanding(mirror.ports, head);
+  const waiting = open.filter(({ awaitsAcceptance }) => awaitsAcceptance);
+  for (const digest of new Set(waiting.map(({ resolution }) => resolution?.digest as Digest))) {
+    const decision = signedByOperator(mirror, {
+      format: 'registry/acceptance/v1',
+      registryId,
+      signer: mirror.id,
+      decidedBy: mirror.operator.certificateId,
+      resolution: digest,
+      reason: 'geprüft und angenommen',
+    });
+    const operator = mirror.operator.certificateId as CertificateId;
+    expect(await accept(mirror.ports, registryId, { operator, decision })).toMatchObject({
+      outcome: 'accepted',
+    });
+  }
+}
+
+/** The contractor alone has confirmed entries 5 to 7; then the lead is restored to entry 4. */
+async function restored(): Promise<Swarm> {
+  const given = await swarm();
+  const { cluster, client, architect, contractor, registryId } = given;
+  const old = await headOf(client, registryId);
+  architect.up = false;
+  for (const name of ['L-5', 'L-6', 'L-7']) {
+    await client.record(registryId, name);
+    await cluster.settle();
+  }
+  await rest(cluster, 2);
+  expect((await headOf(contractor, registryId)).sequence).toBe(7);
+  const now = await headOf(client, registryId);
+  const head = { ...old, conflictsVersion: now.conflictsVersion + 1 };
+  client.known.damage = {
+    entry: (stored, copy) => (copy === 1 && stored.sequence >= 5 ? undefined : stored),
+  };
+  await client.known.settle({ registryId, expected: now, head, origin: 'received' });
+  contractor.up = false;
+  architect.up = true;
+  await reportTableChanged(client.ports, head);
+  await rest(cluster);
+  return given;
+}
+
+/** The take-back without the contractor is accepted by whoever is there. */
+async function takenBackWithoutContractor(given: Swarm): Promise<void> {
+  const { cluster, client, architect, contractor, registryId } = given;
+  const reason = `ohne ${contractor.id}`;
+  expect(await decide(client, registryId, { manner: 'take-back', reason })).toMatchObject({
+    outcome: 'decided',
+  });
+  await rest(cluster);
+  await acceptAllAt(architect, given);
+  await rest(cluster);
+}
+
+/** The lead goes on with another entry 5; then the contractor is there again. */
+async function contractorReturns(given: Swarm): Promise<void> {
+  const { cluster, client, contractor, registryId } = given;
+  await takenBackWithoutContractor(given);
+  expect((await client.record(registryId, 'FOUND')).status).toBe(201);
+  await rest(cluster);
+  contractor.up = true;
+  await rest(cluster);
+}
+
+/** People decide for the entry 5 that the lead has now, and the contractor sets its own aside. */
+async function replayed(given: Swarm): Promise<void> {
+  const { cluster, client, architect, contractor, registryId } = given;
+  const [fork] = await openAt(client, registryId);
+  if (fork === undefined) throw new Error('nothing is open');
+  const { said, conflictId } = fork;
+  expect(said).toMatchObject({ kind: 'fork', sequence: 5, signer: contractor.id });
+  const entries = said.digests.map((digest) => ({ sequence: said.sequence, digest }));
+  expect(await decide(client, registryId, { manner: 'replay', entries })).toMatchObject({
+    outcome: 'decided',
+  });
+  await rest(cluster);
+  for (const mirror of [architect, contractor]) await acceptAllAt(mirror, given);
+  await rest(cluster);
+  const aside = await setAsideAt(contractor, registryId, { from: 5, conflicts: [conflictId] });
+  expect(aside).toMatchObject({ outcome: 'set-aside' });
+  await rest(cluster);
+}
+
+describe('a mirror that comes back with entries that the lead took back without it', () => {
+  test('tells of its new copy before the old one, so that the replay ends everywhere', async () => {
+    const given = await restored();
+    await contractorReturns(given);
+
+    await replayed(given);
+
+    for (const instance of given.all) {
+      expect([instance.name, await openAt(instance, given.registryId)]).toEqual([
+        instance.name,
+        [],
+      ]);
+      expect(await instance.head(given.registryId)).toMatchObject({ sequence: 5 });
+    }
+  });
+});
