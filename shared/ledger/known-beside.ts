@@ -8,6 +8,16 @@ export interface KnownTakeBack {
   readonly copy?: number;
 }
 
+/** Whether it lies between two copies of the lead that carried it out. */
+export function isBetween(
+  { signer, copy }: KnownTakeBack,
+  lead: string,
+  [older, newer]: readonly [number, number],
+): boolean {
+  const carriedOut = copy ?? newer;
+  return signer === lead && older < carriedOut && carriedOut <= newer;
+}
+
 /** What whoever rechecks evidence knows beside it: from the registry, or from the same file. */
 export interface KnownBeside {
   /** Entries that resolutions named, and which therefore took no effect. */

@@ -8,7 +8,7 @@ import { type Entry, linkTo, readEntry } from './entry.ts';
 import { type Refused, refuse } from './errors.ts';
 import type { EvidenceOf, ForkChain } from './evidence.ts';
 import { readStatement } from './jws.ts';
-import type { KnownBeside, KnownTakeBack } from './known-beside.ts';
+import { isBetween, type KnownBeside } from './known-beside.ts';
 
 export type ForkCheck =
   /** `across`: what it rests on where the checkpoints are of different copies; else nothing. */
@@ -57,9 +57,7 @@ function acrossCopies(
   const { holder } = older;
   if (holder !== undefined && holder !== accused && everPeers.has(holder))
     return { outcome: 'forked', across: `, ${copies}; ${holder} confirmed that of the older` };
-  const isBetween = ({ signer, copy = newer.copy }: KnownTakeBack) =>
-    signer === accused && older.copy < copy && copy <= newer.copy;
-  if (!takeBacks.some(isBetween))
+  if (!takeBacks.some((each) => isBetween(each, accused, [older.copy, newer.copy])))
     return { outcome: 'forked', across: `, ${copies}; no take-back is known that lies between` };
   return notSound(
     `the checkpoints are of the copies ${older.copy} and ${newer.copy}: a take-back of the accused ` +

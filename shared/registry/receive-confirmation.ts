@@ -1,15 +1,15 @@
-import {
-  type CheckpointedConfirmation,
-  type ConfirmationStatement,
-  readConfirmation,
-} from '../ledger/confirmation.ts';
+import { type Checkpoint, checkpointSchema } from '../ledger/checkpoint.ts';
+import { type CheckpointedConfirmation, readConfirmation } from '../ledger/confirmation.ts';
 import type { Digest, RegistryId } from '../ledger/digest.ts';
 import { readEntry } from '../ledger/entry.ts';
 import { type Refused, refuse } from '../ledger/errors.ts';
+import { readStatement } from '../ledger/jws.ts';
+import { isBetween } from '../ledger/known-beside.ts';
 import { conclude } from './conclude.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
 import { forkEvidence, ownChain } from './gather-evidence.ts';
 import { allReports, allResolutions, allSetAsides } from './kept-statements.ts';
+import { knownHere } from './known-here.ts';
 import { flawOfOwnCopy } from './own-copy.ts';
 import type { Head, LedgerStore, StoredEntry } from './ports.ts';
 import {
@@ -64,7 +64,7 @@ export async function receiveConfirmation(
   if (foreign !== undefined) return foreign;
   const own = commit.find((stored) => stored.sequence === sequence);
   if (own?.digest !== read.confirmation.statement.digest) {
-    if (await isSetAside(store, registryId, read.confirmation.statement)) return 'held';
+    if (await isSetAside(store, head, commit, read)) return 'held';
     return dispute(ports, head, own, read);
   }
   const kept = await keep(ports, registryId, read);
@@ -94,13 +94,15 @@ async function signerFlaw(
 /**
  * What its signer has set aside since: that copy is evidence, and nobody's word any more. Only where
  * it lost a fork that people resolved, and no further than they saw: in any other copy, and beyond,
- * the lead signed the same as everywhere.
+ * the lead signed the same as everywhere. Unless it took back since, and so went on with others.
  */
 async function isSetAside(
   store: LedgerStore,
-  registryId: RegistryId,
-  { signer, sequence, copy }: ConfirmationStatement,
+  head: Head,
+  commit: readonly StoredEntry[],
+  { confirmation, checkpoint }: CheckpointedConfirmation,
 ): Promise<boolean> {
+  const { registryId, signer, sequence, copy } = confirmation.statement;
   const setAsides = (await allSetAsides(store, registryId)).filter(
     (each) => each.signer === signer && each.copy > copy && each.from <= sequence,
   );
@@ -108,14 +110,29 @@ async function isSetAside(
   const reports = await allReports(store, registryId);
   const forks = reports.filter(({ said }) => said.kind === 'fork' && said.sequence <= sequence);
   const known = await allResolutions(store, registryId);
+  const before = await isBeforeTakeBack(store, head, commit, checkpoint.statement);
   return setAsides.some(({ conflicts }) =>
     known.some(
       ({ resolution: { manner, through, conflicts: resolved } }) =>
         manner === 'replay' &&
-        sequence <= through.sequence &&
+        (before || sequence <= through.sequence) &&
         forks.some(({ conflictId: id }) => conflicts.includes(id) && resolved.includes(id)),
     ),
   );
+}
+
+/** Whether the lead signed it in an older copy than the own commit, and took back between them. */
+async function isBeforeTakeBack(
+  store: LedgerStore,
+  head: Head,
+  commit: readonly StoredEntry[],
+  { signer, copy }: Checkpoint,
+): Promise<boolean> {
+  const own = readStatement(commit.at(-1)?.checkpoint ?? '', checkpointSchema);
+  if (own.outcome === 'refused' || own.statement.copy <= copy) return false;
+  const copies = [copy, own.statement.copy] as const;
+  const { takeBacks } = await knownHere(store, head);
+  return takeBacks.some((each) => isBetween(each, signer, copies));
 }
 
 /** The lead signed another digest for this place than the one that is held: a fork, or worse. */

@@ -1,12 +1,13 @@
 /** A lead that was restored to an older state, and a mirror that comes back with what it lost. */
 import { describe, expect, test } from 'vitest';
 import type { CertificateId, Digest } from '../../shared/ledger/digest.ts';
+import { payloadOf } from '../../shared/ledger/jws.ts';
 import { accept } from '../../shared/registry/accept.ts';
 import { reportTableChanged } from '../../shared/registry/report-conflict.ts';
 import { readStanding } from '../../shared/registry/standing.ts';
 import { decide, openAt, setAsideAt, signedByOperator } from '../conflicts.ts';
 import type { MemoryInstance } from '../memory-cluster.ts';
-import { headOf, rest, type Swarm, swarm } from './conflict-swarm.ts';
+import { expectAllFinal, headOf, rest, type Swarm, swarm } from './conflict-swarm.ts';
 
 /** Its operator accepts whatever waits for that. */
 async function acceptAllAt(mirror: MemoryInstance, { registryId }: Swarm): Promise<void> {
@@ -95,6 +96,25 @@ async function replayed(given: Swarm): Promise<void> {
   await rest(cluster);
 }
 
+/** Beyond the entries that were lost. */
+async function goesOn({ cluster, client, registryId }: Swarm): Promise<void> {
+  for (const name of ['N-6', 'N-7', 'N-8', 'N-9']) {
+    expect((await client.record(registryId, name)).status).toBe(201);
+    await rest(cluster);
+  }
+}
+
+/** What was ever in conflict anywhere, by kind and entry. */
+async function everOpened({ all, registryId }: Swarm): Promise<string[]> {
+  const found = new Set<string>();
+  for (const { known } of all)
+    for (const { statement } of await known.conflicts(registryId)) {
+      const { kind, sequence } = payloadOf(statement) as { kind: string; sequence: number };
+      found.add(`${kind} ${sequence}`);
+    }
+  return [...found].sort();
+}
+
 describe('a mirror that comes back with entries that the lead took back without it', () => {
   test('tells of its new copy before the old one, so that the replay ends everywhere', async () => {
     const given = await restored();
@@ -109,5 +129,16 @@ describe('a mirror that comes back with entries that the lead took back without 
       ]);
       expect(await instance.head(given.registryId)).toMatchObject({ sequence: 5 });
     }
+  });
+
+  test('opens nothing more with what it confirmed of them, and all becomes final', async () => {
+    const given = await restored();
+    await contractorReturns(given);
+    await replayed(given);
+
+    await goesOn(given);
+
+    expect(await everOpened(given)).toEqual(['fork 5', 'lead-rollback 4']);
+    await expectAllFinal(given.all, given.registryId);
   });
 });
