@@ -1,3 +1,4 @@
+import { leadOf } from '../ledger/chain.ts';
 import type { Checkpoint } from '../ledger/checkpoint.ts';
 import {
   type ConflictKind,
@@ -13,6 +14,7 @@ import type { OpenedConflict, Origin } from './conflict-record.ts';
 import { tamperingEvidence } from './gather-evidence.ts';
 import { allResolutions, type KnownResolution, keptStatement } from './kept-statements.ts';
 import { isNeverOpened } from './never-opened.ts';
+import { knownHere } from './known-here.ts';
 import type { Alarms, BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { readStanding } from './standing.ts';
 
@@ -287,7 +289,8 @@ function isOwnReportSince(
 
 /**
  * A checkpoint that this instance itself signed, above its own head: what was released is not here
- * any more, so the table was restored (protocol section 5). Undefined: it is no such checkpoint.
+ * any more, so the table was restored (protocol section 5). Undefined: it is no such checkpoint, or
+ * of a copy that is over.
  */
 export async function reportRollback(
   ports: ConflictPorts,
@@ -296,8 +299,26 @@ export async function reportRollback(
 ): Promise<Digest | undefined> {
   const { signer, sequence, digest } = statement;
   if (sequence <= head.sequence || !ports.signer.knownIds.includes(signer)) return undefined;
+  if (await isOver(ports, head, statement)) return undefined;
   const detail = `this instance signed entry ${sequence}, but holds only ${head.sequence} entries`;
   return reportRestored(ports, head, { sequence, digest, detail, checkpoint: compact });
+}
+
+/**
+ * What it signed in a copy before the present one is known to be lost, and what stands in its place
+ * is a fork once it is there. Only where a take-back has brought nothing new yet, what a peer comes
+ * back with can still be taken back as well.
+ */
+async function isOver(
+  { store, signer }: ConflictPorts,
+  head: Head,
+  { signer: lead, copy }: Checkpoint,
+): Promise<boolean> {
+  if (copy >= head.copy) return false;
+  if (head.filling !== undefined || !signer.knownIds.includes(leadOf(head.configuration)))
+    return true;
+  const { takeBacks } = await knownHere(store, head);
+  return takeBacks.some((each) => each.signer === lead && (each.copy ?? 0) > copy);
 }
 
 /** The table is not the one that the head was written in: it was restored from a backup. */

@@ -7,7 +7,7 @@ import { reportTableChanged } from '../../shared/registry/report-conflict.ts';
 import { readStanding } from '../../shared/registry/standing.ts';
 import { decide, openAt, setAsideAt, signedByOperator } from '../conflicts.ts';
 import type { MemoryInstance } from '../memory-cluster.ts';
-import { expectAllFinal, headOf, rest, type Swarm, swarm } from './conflict-swarm.ts';
+import { expectAllFinal, headOf, linkAt, rest, type Swarm, swarm } from './conflict-swarm.ts';
 
 /** Its operator accepts whatever waits for that. */
 async function acceptAllAt(mirror: MemoryInstance, { registryId }: Swarm): Promise<void> {
@@ -77,6 +77,13 @@ async function contractorReturns(given: Swarm): Promise<void> {
   await rest(cluster);
 }
 
+/** Its confirmations had not reached the lead. */
+async function contractorSaysAllAgain({ client, contractor, registryId }: Swarm): Promise<void> {
+  const cursor = await contractor.known.cursor(registryId, client.id);
+  if (cursor === undefined) throw new Error('the contractor has no cursor for the lead');
+  await contractor.known.putCursor({ ...cursor, statementsThrough: 1 });
+}
+
 /** People decide for the entry 5 that the lead has now, and the contractor sets its own aside. */
 async function replayed(given: Swarm): Promise<void> {
   const { cluster, client, architect, contractor, registryId } = given;
@@ -140,5 +147,39 @@ describe('a mirror that comes back with entries that the lead took back without 
 
     expect(await everOpened(given)).toEqual(['fork 5', 'lead-rollback 4']);
     await expectAllFinal(given.all, given.registryId);
+  });
+
+  test('does not roll back the lead again with what that hears of late', async () => {
+    const given = await restored();
+    await contractorSaysAllAgain(given);
+    await contractorReturns(given);
+    await replayed(given);
+
+    await goesOn(given);
+
+    expect(await everOpened(given)).toEqual(['fork 5', 'lead-rollback 4']);
+    await expectAllFinal(given.all, given.registryId);
+    expect(await headOf(given.client, given.registryId)).toMatchObject({ copy: 2, sequence: 9 });
+  });
+
+  test('gives them back while the lead has put nothing in their place', async () => {
+    const given = await restored();
+    const { cluster, client, architect, contractor, registryId, all } = given;
+    const lost = await linkAt(contractor, registryId, 7);
+    await contractorSaysAllAgain(given);
+    await takenBackWithoutContractor(given);
+    contractor.up = true;
+    await rest(cluster);
+    const [open] = await openAt(client, registryId);
+    expect(open?.said).toMatchObject({ kind: 'lead-rollback', accused: client.id });
+
+    await decide(client, registryId, { manner: 'take-back' });
+    await rest(cluster);
+    for (const mirror of [architect, contractor]) await acceptAllAt(mirror, given);
+    await rest(cluster);
+
+    expect(await linkAt(client, registryId, 7)).toEqual(lost);
+    await goesOn(given);
+    await expectAllFinal(all, registryId);
   });
 });
