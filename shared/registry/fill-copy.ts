@@ -109,9 +109,10 @@ async function takeFromPeer(
 ): Promise<'taken' | 'nothing' | 'silent'> {
   await knowPeer(ports, head, peer);
   const stated = await askHead(ports, head, peer);
-  if (stated.outcome === 'unreachable') return 'silent';
-  const holds = stated.outcome === 'stated' ? stated.head.statement.sequence : 0;
-  if (holds <= head.sequence) return 'nothing';
+  if (stated.outcome === 'unknown-registry' || stated.outcome === 'not-in-swarm') return 'nothing';
+  // One that is too busy, or garbled on its way, has not said that it holds nothing.
+  if (stated.outcome !== 'stated') return 'silent';
+  if (stated.head.statement.sequence <= head.sequence) return 'nothing';
   const delivery = await askEntries(ports.transport, head.registryId, peer, head.sequence + 1);
   const judged = delivery === undefined ? undefined : judgeCommits(delivery);
   const commits = judged?.outcome === 'judged' ? judged.commits : [];

@@ -183,3 +183,34 @@ describe('a mirror that comes back with entries that the lead took back without 
     await expectAllFinal(all, registryId);
   });
 });
+
+describe('a take-back while a mirror that holds what was lost', () => {
+  const BUSY = { outcome: 'answered', status: 503, body: Buffer.from('{}') } as const;
+  const GARBLED = { outcome: 'answered', status: 200, body: Buffer.from('{}') } as const;
+
+  test.each([
+    ['is too busy to say what it holds', BUSY],
+    ['says what cannot be read', GARBLED],
+  ])('%s waits for it, and loses nothing', async (_what, answer) => {
+    const given = await restored();
+    const { cluster, client, architect, contractor, registryId, all } = given;
+    const lost = await linkAt(contractor, registryId, 7);
+    cluster.network = async ({ to, request }, carry) =>
+      to === contractor && request.operation === 'head' ? answer : carry();
+    contractor.up = true;
+    await rest(cluster);
+    await decide(client, registryId, { manner: 'take-back' });
+    await rest(cluster);
+    expect((await headOf(client, registryId)).filling).toBeDefined();
+    expect((await client.known.progress(registryId))?.lastError).toContain(contractor.id);
+
+    cluster.network = (_passing, carry) => carry();
+    await rest(cluster);
+    for (const mirror of [architect, contractor]) await acceptAllAt(mirror, given);
+    await rest(cluster);
+
+    expect(await linkAt(client, registryId, 7)).toEqual(lost);
+    await goesOn(given);
+    await expectAllFinal(all, registryId);
+  });
+});
