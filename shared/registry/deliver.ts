@@ -177,6 +177,7 @@ interface Failed {
   readonly failure?: DeliveryFailure;
   /** What the peer asked for. */
   readonly retryAfterSeconds?: number;
+  readonly unreadable?: NonNullable<Cursor['unreadable']>;
 }
 
 async function nextStep(
@@ -209,7 +210,8 @@ function logStep(sent: SentStatements): Step {
   if (sent === 'done') return 'done';
   if (sent.outcome === 'moved')
     return { outcome: 'moved', cursor: { statementsThrough: sent.statementsThrough } };
-  return sent.answer.outcome === 'unreachable' ? unanswered(sent.answer) : failed(sent.answer);
+  const { answer, outcome: _notTaken, ...noted } = sent;
+  return answer.outcome === 'unreachable' ? unanswered(answer) : { ...failed(answer), ...noted };
 }
 
 async function call(
@@ -370,7 +372,7 @@ async function park(
   { store, clock, alarms }: DeliverPorts,
   head: Head,
   cursor: Cursor,
-  { reason: said, failure = 'other', retryAfterSeconds }: Failed,
+  { reason: said, failure = 'other', retryAfterSeconds, outcome: _failed, ...unread }: Failed,
 ): Promise<DeliverOutcome> {
   const { registryId, peer } = cursor;
   const failures = cursor.failures + 1;
@@ -381,7 +383,7 @@ async function park(
       ? nextAttempt(clock.now(), failures)
       : new Date(clock.now() + Math.min(asked, BACKOFF_MAX_MS)).toISOString();
   const noted = { failures, nextAttemptAt, lastError: reason, lastFailure: failure };
-  await store.putCursor({ ...cursor, ...noted });
+  await store.putCursor({ ...cursor, ...noted, ...unread });
   // A former peer may be gone for good, and one that is merely behind says when to come again.
   const expected = asked !== undefined && failures <= COME_AGAIN_MAX;
   if (head.configuration.peers.includes(peer) && !expected && failure !== 'in-conflict')

@@ -132,6 +132,8 @@ export interface Cursor {
   readonly lastFailure?: DeliveryFailure;
   /** Where the own log stood then: what was said since does not wait. */
   readonly failedAtLog?: number;
+  /** The own statement that the peer could not read, and how often it was brought in vain. */
+  readonly unreadable?: { readonly index: number; readonly times: number };
 }
 
 /** `other`: the peer answered and did not take it, or what it was to get is not stored here. */

@@ -24,13 +24,18 @@ export type SentStatements =
   /** Nothing is left to send. */
   | 'done'
   | { readonly outcome: 'moved'; readonly statementsThrough: number }
-  | { readonly outcome: 'not-taken'; readonly answer: PeerAnswer };
+  | {
+      readonly outcome: 'not-taken';
+      readonly answer: PeerAnswer;
+      /** To be noted on the cursor. */
+      readonly unreadable?: NonNullable<Cursor['unreadable']>;
+    };
 
 /** The next page of the log. */
 export async function sendStatements(
   ports: SendStatementsPorts,
   head: Head,
-  cursor: Pick<Cursor, 'peer' | 'statementsThrough' | 'failures'>,
+  cursor: Pick<Cursor, 'peer' | 'statementsThrough' | 'unreadable'>,
 ): Promise<SentStatements> {
   const after = cursor.statementsThrough;
   const logged = await ports.store.statementsAfter(head.registryId, after, limits.statementsMax);
@@ -40,18 +45,23 @@ export async function sendStatements(
     return { outcome: 'moved', statementsThrough: logged.at(-1)?.index ?? after };
   const refused = refusedAt(logged, answer);
   if (refused === undefined) return { outcome: 'not-taken', answer };
-  if (refused.unreadable && cursor.failures < UNREADABLE_MAX)
-    return { outcome: 'not-taken', answer };
+  const { index } = refused;
+  const times = cursor.unreadable?.index === index ? cursor.unreadable.times : 0;
+  if (refused.unreadable && times < UNREADABLE_MAX)
+    return { outcome: 'not-taken', answer, unreadable: { index, times: times + 1 } };
   // It was brought, and judged: what comes after it must not wait behind it for ever.
   ports.alarms.raise('StatementsRefused', {
     registryId: head.registryId,
     peer: cursor.peer,
-    detail: `${cursor.peer} refuses the own statement ${refused.index}: ${refused.reason}`,
+    detail: `${cursor.peer} refuses the own statement ${index}: ${refused.reason}`,
   });
-  return { outcome: 'moved', statementsThrough: refused.index };
+  return { outcome: 'moved', statementsThrough: index };
 }
 
-/** So often a peer may say that a statement is unreadable before it is believed. */
+/**
+ * So often a peer may say that one statement is unreadable before it is believed. What else has
+ * failed meanwhile does not count: it says nothing about that statement.
+ */
 const UNREADABLE_MAX = 3;
 
 /** How whatever was damaged on its way is refused: it was sound when it was sent. */

@@ -646,6 +646,7 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
         failures: 1,
         nextAttemptAt: NOW,
         lastError: 'the peer is out of reach: cafe\u0301',
+        unreadable: { index: 3, times: 1 },
       };
       const healed: Cursor = { registryId, peer: second, statementsThrough: 3, failures: 0 };
       const other: Cursor = { registryId, peer: first, statementsThrough: 0, failures: 0 };

@@ -68,6 +68,72 @@ test('a statement that runs ahead is sent back, and taken once the entry is here
   expect((await architect.status(registryId, 3)).status).toEqual({ status: 'final' });
 });
 
+describe('a statement that the peer cannot read', () => {
+  /** The architect cannot read the contractor's confirmation of entry 3, brought while damaged. */
+  async function damagedOnItsWay() {
+    const { cluster, client, architect, contractor, registryId } = await swarm();
+    const state = { damages: true };
+    cluster.network = async ({ from, to, request: { operation } }, carry) => {
+      if (from !== contractor || to !== architect || operation !== 'statements' || !state.damages)
+        return carry();
+      const problem = { taken: 0, code: 'STATEMENT_MALFORMED', detail: 'is cut off' };
+      return { outcome: 'answered', status: 422, body: Buffer.from(JSON.stringify(problem)) };
+    };
+    const record = (id: string) => client.record(registryId, id);
+    const cursor = () => contractor.known.cursor(registryId, architect.id);
+    return { cluster, architect, contractor, registryId, state, record, cursor };
+  }
+
+  test('is brought again, however often the peer was away before', async () => {
+    const made = await damagedOnItsWay();
+    const { cluster, architect, contractor, registryId, state } = made;
+    architect.up = false;
+    await made.record('D3');
+    for (let n = 0; n < 5; n += 1) {
+      await cluster.settle();
+      cluster.pass(300_000);
+    }
+    const failedBefore = (await made.cursor())?.failures;
+    architect.up = true;
+    await cluster.settle();
+    const signals = [...contractor.alarms.signals];
+    state.damages = false;
+    cluster.pass(300_000);
+
+    await cluster.settle();
+
+    expect(failedBefore).toBeGreaterThan(3);
+    expect(signals).not.toContain('StatementsRefused');
+    expect((await architect.status(registryId, 3)).status).toEqual({ status: 'final' });
+  });
+
+  test('is passed over after three times, and what comes after it is brought', async () => {
+    const made = await damagedOnItsWay();
+    const { cluster, architect, contractor, registryId, state } = made;
+    await made.record('D3');
+    const times: unknown[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      await cluster.settle();
+      times.push((await made.cursor())?.unreadable?.times);
+      cluster.pass(300_000);
+    }
+    const before = (await made.cursor())?.statementsThrough ?? 0;
+    await cluster.settle();
+    const refused = contractor.alarms.signals.filter((each) => each === 'StatementsRefused');
+    const passed = await made.cursor();
+    state.damages = false;
+    await made.record('D4');
+
+    await cluster.settle();
+
+    expect(times).toEqual([1, 2, 3]);
+    expect(refused).toHaveLength(1);
+    expect(passed).toMatchObject({ statementsThrough: before + 1, failures: 0 });
+    expect(passed?.unreadable).toBeUndefined();
+    expect((await architect.status(registryId, 4)).status).toEqual({ status: 'final' });
+  });
+});
+
 describe('a statement is refused, alarmed, and accuses nobody', () => {
   type Case = readonly [
     string,
