@@ -14,13 +14,28 @@ import type { SoundEntry } from './sound-entries.ts';
 /** What of a run is used up. */
 export class AuditBudget {
   readonly #clock: Clock;
-  readonly #plan: AuditPlan;
+  readonly #deadlineMs: number;
+  #bytesMax: number;
   #documents = 0;
   #bytes = 0;
 
-  constructor(clock: Clock, plan: AuditPlan) {
+  constructor(clock: Clock, { bytesMax, deadlineMs }: Pick<AuditPlan, 'bytesMax' | 'deadlineMs'>) {
     this.#clock = clock;
-    this.#plan = plan;
+    this.#bytesMax = bytesMax;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /** A budget of its own, over half of what is left here of bytes and of time. */
+  half(): AuditBudget {
+    const now = this.#clock.now();
+    const bytesMax = Math.max(0, this.#bytesMax - this.#bytes) / 2;
+    const deadlineMs = now + (this.#deadlineMs - now) / 2;
+    return new AuditBudget(this.#clock, { bytesMax, deadlineMs });
+  }
+
+  /** What the half has used is not there any more; more than half it never takes. */
+  charge(half: AuditBudget): void {
+    this.#bytesMax -= Math.min(half.#bytes, half.#bytesMax);
   }
 
   /** Documents whose bytes were read. */
@@ -34,13 +49,13 @@ export class AuditBudget {
   }
 
   get isOver(): boolean {
-    return this.#clock.now() >= this.#plan.deadlineMs;
+    return this.#clock.now() >= this.#deadlineMs;
   }
 
   /** One document fits always: otherwise a large one would never be read. */
   fits(size: number): boolean {
     if (this.isOver) return false;
-    return this.#documents === 0 || this.#bytes + size <= this.#plan.bytesMax;
+    return this.#documents === 0 || this.#bytes + size <= this.#bytesMax;
   }
 
   spend(bytes: number): void {

@@ -25,11 +25,19 @@ export interface AuditProgressItem {
   readonly findings: number;
   /** Reports about documents' bytes, as recorded until then, were looked into in this copy. */
   readonly disputesThrough?: string;
+  /** The report that was looked into last: the next run begins after it. */
+  readonly disputeLast?: DisputePlace;
   /** What was said loudly since this instance is no peer any more, each once. */
   readonly saidAsFormer?: readonly string[];
   readonly lastFinding?: Pick<AuditFinding, 'sequence' | 'code' | 'detail'> & {
     readonly foundAt: string;
   };
+}
+
+/** Where a report about a document's bytes stands among the others. */
+export interface DisputePlace {
+  readonly recordedAt: string;
+  readonly sequence: number;
 }
 
 /** What one run may take, and what all of them together have to do. */
@@ -117,7 +125,7 @@ function begun(
 export interface AuditRunEnd {
   /** The entries before this one are audited. */
   readonly next: number;
-  readonly disputesThrough?: string | undefined;
+  readonly disputes: Pick<AuditProgressItem, 'disputesThrough' | 'disputeLast'>;
   readonly saidAsFormer?: readonly string[] | undefined;
   readonly findings: readonly AuditFinding[];
 }
@@ -126,7 +134,7 @@ export interface AuditRunEnd {
 export function progressAfter(
   { progress }: AuditSlice,
   head: Head,
-  { next, findings, disputesThrough, saidAsFormer }: AuditRunEnd,
+  { next, findings, disputes, saidAsFormer }: AuditRunEnd,
   { nowMs, periodMs }: { readonly nowMs: number; readonly periodMs: number },
 ): AuditProgressItem {
   const now = new Date(nowMs).toISOString();
@@ -137,7 +145,7 @@ export function progressAfter(
     nextFrom: next,
     lastRunAt: now,
     findings: progress.findings + findings.length,
-    ...(disputesThrough === undefined ? {} : { disputesThrough }),
+    ...disputes,
     ...(saidAsFormer === undefined ? {} : { saidAsFormer }),
     ...(found === undefined ? {} : { lastFinding: noted(found, now) }),
   };

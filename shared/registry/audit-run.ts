@@ -1,7 +1,7 @@
 import { leadOf } from '../ledger/chain.ts';
 import type { CertificateId, RegistryId } from '../ledger/digest.ts';
 import { limits } from '../ledger/limits.ts';
-import { type Disputed, disputedSince, lookedThrough } from './audit-disputed.ts';
+import { beginningAfter, type Disputed, disputedSince, lookedThrough } from './audit-disputed.ts';
 import {
   AuditBudget,
   auditBytes,
@@ -22,6 +22,7 @@ import { auditHead } from './audit-head.ts';
 import {
   type AuditPlan,
   type AuditProgressItem,
+  type AuditRunEnd,
   type AuditSlice,
   progressAfter,
   sliceDue,
@@ -41,7 +42,7 @@ import { StoredDamage } from './stored-damage.ts';
  * 2. Audit the newest entries, and the head item against them.
  * 3. Compare with the peers.
  * 4. Audit what is under suspicion, with its bytes: entries that somebody names, and documents whose
- *    bytes a peer got from nobody.
+ *    bytes a peer got from nobody, for half of the run at most.
  * 5. Go on with the pass: so many entries as are due, as far as time and bytes go.
  * 6. Say what was found, and record it as a conflict of this instance with itself.  A crash before
  *    it: the same is found again.
@@ -132,7 +133,7 @@ async function auditFromHead(
   const former = await hasLeft(ports, head);
   const peers = former ? NOBODY_ASKED : await run.compare({ deadlineMs: plan.deadlineMs, away });
   await run.auditSuspects(plan.suspects ?? []);
-  const disputesThrough = await run.auditDisputed(slice.progress.disputesThrough, beganMs);
+  const disputes = await run.auditDisputed(slice.progress, beganMs);
   const next = await run.auditSlice(slice);
   const findings = run.findings;
   if (findings.length > 0 && (await isAnother(store, head))) return { outcome: 'copy-changed' };
@@ -141,12 +142,7 @@ async function auditFromHead(
     : undefined;
   if (!former) await recordFindings(ports, registryId, findings);
   const times = { nowMs: clock.now(), periodMs: plan.periodMs };
-  const after = progressAfter(
-    slice,
-    head,
-    { next, findings, disputesThrough, saidAsFormer },
-    times,
-  );
+  const after = progressAfter(slice, head, { next, findings, disputes, saidAsFormer }, times);
   await store.putAuditProgress(after);
   const restored =
     signer.knownIds.includes(leadOf(head.configuration)) &&
@@ -185,11 +181,20 @@ const NOBODY_ASKED: Comparison = { answered: 0, differing: [] };
 /** So many of the newest entries are audited in every run. */
 const NEWEST = limits.pageMax;
 
+interface DocumentsRead {
+  /** Whether their bytes are read, and not only their sizes. */
+  readonly bytes: boolean;
+  readonly newest: boolean;
+  readonly budget?: AuditBudget;
+}
+
 class RegistryAudit {
   readonly #ports: AuditRunPorts;
   readonly #copy: AuditedCopy;
   readonly #holding: Holding;
   readonly #budget: AuditBudget;
+  /** What of it documents in dispute may take, once it is their turn. */
+  #disputes: AuditBudget;
   readonly #findings = new Findings();
   /** The newest entries, audited but for their documents' bytes. */
   #newest: readonly SoundEntry[] = [];
@@ -213,6 +218,7 @@ class RegistryAudit {
     this.#copy = copy;
     this.#holding = holding;
     this.#budget = new AuditBudget(ports.clock, plan);
+    this.#disputes = this.#budget.half();
   }
 
   get findings(): AuditFinding[] {
@@ -220,8 +226,13 @@ class RegistryAudit {
   }
 
   get report() {
-    const { documents, bytes } = this.#budget;
-    return { entries: this.#entries, confirmations: this.#confirmations, documents, bytes };
+    const [own, half] = [this.#budget, this.#disputes];
+    return {
+      entries: this.#entries,
+      confirmations: this.#confirmations,
+      documents: own.documents + half.documents,
+      bytes: own.bytes + half.bytes,
+    };
   }
 
   get #newestFrom(): number {
@@ -261,33 +272,48 @@ class RegistryAudit {
     for (const sequence of sequences) if (!(await this.#auditWhole(sequence))) return;
   }
 
-  /** Looks into the reports since then. Through when that is done; undefined: nothing new. */
-  async auditDisputed(since: string | undefined, beganMs: number): Promise<string | undefined> {
+  /** Looks into the reports that are due. How far that came. */
+  async auditDisputed(
+    { disputesThrough: since, disputeLast }: AuditProgressItem,
+    beganMs: number,
+  ): Promise<AuditRunEnd['disputes']> {
     const { store, head } = this.#copy;
     const disputed = await orDamage(() => disputedSince(store, head, since));
     if (disputed instanceof StoredDamage) {
       this.#findings.add(damageAt(head.sequence, disputed));
-      return undefined;
+      return {};
     }
+    const half = this.#budget.half();
+    this.#disputes = half;
     const read = new Set<number>();
-    const looked: Disputed[] = [];
-    for (const each of disputed) {
-      if (!read.has(each.sequence) && !(await this.#auditWhole(each.sequence))) break;
-      read.add(each.sequence);
-      looked.push(each);
+    const looked = new Set<Disputed>();
+    let last = disputeLast;
+    for (const each of beginningAfter(disputed, disputeLast)) {
+      const { sequence, recordedAt } = each;
+      const whole = read.has(sequence) || (await this.#auditWhole(sequence, half));
+      // One that half of a run is too short for is passed over: the pass comes to it.
+      if (whole || read.size === 0) last = { sequence, recordedAt };
+      if (!whole) break;
+      read.add(sequence);
+      looked.add(each);
     }
-    return lookedThrough(looked, beganMs);
+    this.#budget.charge(half);
+    const disputesThrough = lookedThrough(disputed, looked, beganMs);
+    return {
+      ...(disputesThrough === undefined ? {} : { disputesThrough }),
+      ...(last === undefined ? {} : { disputeLast: last }),
+    };
   }
 
   /** False: there is no room for it any more. One beyond the head has nothing to be read. */
-  async #auditWhole(sequence: number): Promise<boolean> {
+  async #auditWhole(sequence: number, budget = this.#budget): Promise<boolean> {
     if (sequence > this.#copy.head.sequence) return true;
-    if (this.#budget.isOver) return false;
+    if (budget.isOver) return false;
     const newest = sequence >= this.#newestFrom;
     const page = newest
       ? this.#newestIn(sequence, sequence)
       : await this.#audit(sequence, sequence);
-    return (await this.#auditDocuments(page, { bytes: true, newest })) === undefined;
+    return (await this.#auditDocuments(page, { bytes: true, newest, budget })) === undefined;
   }
 
   #newestIn(from: number, through: number): readonly SoundEntry[] {
@@ -310,10 +336,10 @@ class RegistryAudit {
   /** The entry whose document there is no room for any more. */
   async #auditDocuments(
     page: readonly SoundEntry[],
-    { bytes, newest }: { readonly bytes: boolean; readonly newest: boolean },
+    { bytes, newest, budget = this.#budget }: DocumentsRead,
   ): Promise<number | undefined> {
     const { blobs } = this.#ports;
-    if (bytes) return auditBytes(blobs, [this.#holding, this.#budget], page, this.#findings);
+    if (bytes) return auditBytes(blobs, [this.#holding, budget], page, this.#findings);
     if (!newest) await auditSizes(blobs, this.#holding, page, this.#findings);
     return undefined;
   }

@@ -67,7 +67,7 @@ function simulated(
     seen.look(from, through, nowMs);
     if (bytes) bytesSeen.look(from, through, nowMs);
     entriesMax = Math.max(entriesMax, through - from + 1);
-    const end = { next: through + 1, findings: [] };
+    const end = { next: through + 1, findings: [], disputes: {} };
     progress = progressAfter(slice, headAt(entries), end, { nowMs, periodMs: PLAN.periodMs });
   }
   return { gapMs: seen.gapMs, bytesGapMs: bytesSeen.gapMs, entriesMax };
