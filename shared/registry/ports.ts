@@ -162,8 +162,11 @@ export interface Progress {
  * destroy entries, but cannot forge an entry: that takes the lead's signature.
  */
 export interface LedgerStore {
-  /** The head and the named state items. Not one snapshot: `commit` checks each item it replaces. */
-  read(registryId: RegistryId, keys: readonly StateKey[]): Promise<StateRead>;
+  /**
+   * The head and the named state items, of its copy unless another is named. Not one snapshot:
+   * `commit` checks each item it replaces.
+   */
+  read(registryId: RegistryId, keys: readonly StateKey[], copy?: number): Promise<StateRead>;
   head(registryId: RegistryId): Promise<Head | undefined>;
   /** All or nothing, and only on top of the head that was read. */
   commit(write: CommitWrite): Promise<CommitOutcome>;

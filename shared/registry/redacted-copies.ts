@@ -1,5 +1,7 @@
-import type { RegistryId } from '../ledger/digest.ts';
+import type { RegistryId, Sequence } from '../ledger/digest.ts';
 import { readRedaction, type SignedRedaction } from '../ledger/redaction.ts';
+import { type TransactionItem, transactionKey } from '../ledger/state.ts';
+import { orDamage } from './or-damage.ts';
 import type { CommitWrite, Head, LedgerStore, StoredEntry } from './ports.ts';
 import { StoredDamage } from './stored-damage.ts';
 
@@ -7,7 +9,7 @@ import { StoredDamage } from './stored-damage.ts';
  * A redaction counts in every copy of the ledger that this instance holds: what was taken out of one
  * is neither left in an older one nor brought again with the next.
  *
- * Copies that are there are redacted one by one.  A crash between them leaves details in some; a
+ * Copies that are there are redacted one by one, wherever the transaction stands in them.  A crash between them leaves details in some; a
  * repetition of the redaction goes on.  A new copy takes the redactions of the older ones over,
  * whoever brings its entries.
  */
@@ -46,11 +48,28 @@ async function redactCopy(
   stored: StoredEntry,
   redaction: SignedRedaction,
 ): Promise<void> {
-  const { entries, damaged } = await heldIn(store, { registryId, copy }, [stored.sequence]);
+  const sequence = await sequenceIn(store, { registryId, copy }, stored);
+  const { entries, damaged } = await heldIn(store, { registryId, copy }, [sequence]);
   // Beside what cannot be read the details may stand nevertheless.
-  const [held] = damaged ? [stored] : entries;
+  const [held] = damaged ? [{ ...stored, sequence }] : entries;
   if (held !== undefined && isSame(held, stored))
     await store.redactDetails(registryId, copy, held, redaction);
+}
+
+/**
+ * Where the transaction stands in that copy: after a take-back or a fork whoever sends it again may
+ * get another place for it. Where nothing says so it is looked for at the same place.
+ */
+async function sequenceIn(
+  store: LedgerStore,
+  { registryId, copy }: CopyPlace,
+  { sequence, transactionId }: StoredEntry,
+): Promise<Sequence> {
+  const key = transactionKey(transactionId);
+  const read = await orDamage(() => store.read(registryId, [key], copy));
+  if (read instanceof StoredDamage) return sequence;
+  const item = read.items.get(key) as TransactionItem | undefined;
+  return (item?.sequence as Sequence | undefined) ?? sequence;
 }
 
 /**

@@ -446,6 +446,25 @@ export function ledgerStoreContract(name: string, newStore: () => Promise<Ledger
       expect(await store.list(contentList(digestOf('nothing')), undefined, 10)).toEqual([]);
     });
 
+    test('state is that of the copy that is named, and of the present one unless one is', async () => {
+      const store = await newStore();
+      const ledger = await ledgerIn(store, 2);
+      await put(store, ledger, ledger.beginning());
+      const { registryId } = ledger;
+      const [, second] = await store.entriesAt(registryId, 1, [1, 2]);
+      const key = transactionKey(second?.transactionId ?? '');
+
+      const [older, present] = [
+        await store.read(registryId, [key], 1),
+        await store.read(registryId, [key]),
+      ];
+
+      expect(older.items.get(key)).toMatchObject({ sequence: 2 });
+      expect([older.head?.copy, present.head?.copy]).toEqual([2, 2]);
+      expect(present.items.size).toBe(0);
+      expect((await store.read(registryId, [key], 2)).items.size).toBe(0);
+    });
+
     test('what is set aside is in lists of its own copy', async () => {
       const store = await newStore();
       const ledger = await ledgerIn(store, 2);

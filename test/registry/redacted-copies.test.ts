@@ -7,7 +7,7 @@ import { redactDetails } from '../../shared/registry/redact.ts';
 import { StoredDamage } from '../../shared/registry/stored-damage.ts';
 import { acceptAt, decide, signedByOperator } from '../conflicts.ts';
 import { edited } from '../damaged-store.ts';
-import type { MemoryInstance } from '../memory-cluster.ts';
+import { type MemoryInstance, uploadDraft } from '../memory-cluster.ts';
 import {
   entryAt,
   expectAllFinal,
@@ -176,6 +176,34 @@ test('details that a lead redacted do not come back when it takes back from its 
   expect((await client.record(registryId, 'AFTER')).status).toBe(201);
   await rest(cluster);
   await expectAllFinal(all, registryId);
+});
+
+test('details are taken out of an older copy where the same transaction stands elsewhere', async () => {
+  const { cluster, client, architect, contractor, registryId } = await swarm();
+  for (const mirror of [architect, contractor]) mirror.up = false;
+  const again = uploadDraft('AGAIN', 1, await client.upload('AGAIN version 1'));
+  const append = () =>
+    client.append(registryId, again, { salt: '00'.repeat(16), name: 'Plan of Ms Huber' });
+  await client.record(registryId, 'LOST');
+  await append();
+  // Both stand in the lead's first copy only, which is wrong there: its second one lacks them.
+  client.known.damage = {
+    entry: (stored, copy) => (copy === 1 && stored.sequence === 5 ? edited(stored) : stored),
+  };
+  await findTampering(client, registryId, 5);
+  for (const mirror of [architect, contractor]) mirror.up = true;
+  await rest(cluster);
+  await decide(client, registryId, { manner: 'take-back' });
+  await rest(cluster);
+  for (const mirror of [architect, contractor]) await acceptAt(mirror, registryId);
+  await rest(cluster);
+  expect((await append()).status).toBe(201);
+
+  await redactAt(client, registryId, 5);
+
+  expect(await standsIn(client, registryId, 5)).toEqual(['details', 'redaction']);
+  expect(await standsIn(client, registryId, 6)).toEqual(['redaction', '']);
+  await expectSoundCopy(client, registryId);
 });
 
 describe('a redaction in a later copy', () => {

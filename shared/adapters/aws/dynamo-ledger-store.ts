@@ -109,7 +109,8 @@ export class DynamoLedgerStore implements LedgerStore {
     this.#table = new DynamoTable({ client, tableName, clock, random });
   }
 
-  async read(registryId: RegistryId, keys: readonly StateKey[]): Promise<StateRead> {
+  async read(registryId: RegistryId, keys: readonly StateKey[], of?: number): Promise<StateRead> {
+    if (of !== undefined) return this.#readCopy(registryId, of, keys);
     for (let attempt = 0; attempt < COPY_CHANGES_MAX; attempt += 1) {
       const copy = this.#copies.get(registryId) ?? 1;
       const read = await this.#readCopy(registryId, copy, keys);

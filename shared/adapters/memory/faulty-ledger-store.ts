@@ -110,8 +110,8 @@ export class FaultyLedgerStore implements LedgerStore {
     throw new Error('the process has died');
   }
 
-  read(registryId: RegistryId, keys: readonly StateKey[]) {
-    return this.#through('read', () => this.#store.read(registryId, keys));
+  read(registryId: RegistryId, keys: readonly StateKey[], copy?: number) {
+    return this.#through('read', () => this.#store.read(registryId, keys, copy));
   }
 
   head(registryId: RegistryId) {

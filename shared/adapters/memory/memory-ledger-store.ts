@@ -82,12 +82,12 @@ export class MemoryLedgerStore implements LedgerStore {
       for (const held of entries.values()) this.#checkUntouched(registryId, held);
   }
 
-  async read(registryId: RegistryId, keys: readonly StateKey[]): Promise<StateRead> {
+  async read(registryId: RegistryId, keys: readonly StateKey[], copy?: number): Promise<StateRead> {
     const held = this.#registries.get(registryId);
     const items = new Map<StateKey, StateItem>();
     if (held?.head === undefined) return { head: undefined, items };
     for (const key of keys) {
-      const found = held.state.get(inCopy(held.head.copy, key));
+      const found = held.state.get(inCopy(copy ?? held.head.copy, key));
       if (found !== undefined) items.set(key, found.item);
     }
     return { head: held.head, items };
