@@ -33,6 +33,8 @@ export async function heldElsewhere(
     if (answer.outcome !== 'stated') return undefined;
     return { peer, sequence: answer.head.statement.sequence };
   });
-  const found = await Promise.all(asked);
-  return found.find((each) => each !== undefined);
+  const found = (await Promise.all(asked)).find((each) => each !== undefined);
+  // Another request may have created it here meanwhile, and a mirror have it from there.
+  const isHere = found !== undefined && (await ports.store.head(registryId)) !== undefined;
+  return isHere ? undefined : found;
 }

@@ -410,6 +410,37 @@ test('every poke and every answer of a minute may be lost: the next minutes make
   }
 });
 
+test('a registry that a second request creates meanwhile was lost by nobody', async () => {
+  const cluster = new MemoryCluster();
+  const client = await cluster.add('client');
+  const architect = await cluster.add('architect');
+  const peers = [client.id, architect.id];
+  const draft = { type: 'create-registry' as const, transactionId: randomUUID(), peers };
+  const body = one(draft, { salt, name: 'Neubau' });
+  const answers: (readonly [number, string | undefined])[] = [];
+  const create = async () => {
+    const { status, body: answered } = await client.call('POST', '/v1/registries', body);
+    answers.push([status, answered.code]);
+  };
+  // The first one has found no head here and asks the mirror: it is answered after all that.
+  let overtaken = false;
+  cluster.network = async (_passing, carry) => {
+    if (overtaken) return carry();
+    overtaken = true;
+    await create();
+    await cluster.settle();
+    return carry();
+  };
+
+  await create();
+
+  expect(overtaken).toBe(true);
+  expect(answers).toEqual([
+    [201, undefined],
+    [200, undefined],
+  ]);
+});
+
 describe('a lead whose table was restored from before a registry was created', () => {
   async function restored() {
     const cluster = new MemoryCluster();
