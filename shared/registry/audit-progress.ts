@@ -101,7 +101,8 @@ function isOf({ copy, nextFrom, passStartedAt }: AuditProgressItem, head: Head, 
   return copy === head.copy && within && began <= nowMs;
 }
 
-function begun(
+/** A pass from entry 1 on, with what counts beyond a pass. */
+export function begun(
   { registryId, copy }: Head,
   stored: AuditProgressItem | undefined,
   nowMs: number,
@@ -109,6 +110,7 @@ function begun(
   const now = new Date(nowMs).toISOString();
   return {
     ...(stored?.lastFinding === undefined ? {} : { lastFinding: stored.lastFinding }),
+    ...(stored?.saidAsFormer === undefined ? {} : { saidAsFormer: stored.saidAsFormer }),
     registryId,
     copy,
     nextFrom: 1,

@@ -24,6 +24,7 @@ import {
   type AuditProgressItem,
   type AuditRunEnd,
   type AuditSlice,
+  begun,
   progressAfter,
   sliceDue,
 } from './audit-progress.ts';
@@ -105,8 +106,28 @@ export async function runAudit(
   const outcome = await orDamage(() => auditFromHead(ports, head, plan, away));
   if (!(outcome instanceof StoredDamage)) return outcome;
   const finding = damageAt(head.sequence, outcome);
-  await recordFindings(ports, registryId, [finding]);
+  if (await isFormer(ports, head)) await sayAsFormer(ports, head, finding);
+  else await recordFindings(ports, registryId, [finding]);
   return { outcome: 'damaged', finding };
+}
+
+/** Where the invitation cannot be read either, a peer is taken for one: it says what it finds. */
+async function isFormer(ports: AuditRunPorts, head: Head): Promise<boolean> {
+  return (await orDamage(() => hasLeft(ports, head))) === true;
+}
+
+/** Says it once, and notes that beside how far the audit came: nothing else of the run counts. */
+async function sayAsFormer(
+  { store, alarms, clock }: AuditRunPorts,
+  head: Head,
+  finding: AuditFinding,
+): Promise<void> {
+  const { registryId } = head;
+  const stored = await orDamage(() => store.auditProgress(registryId));
+  const progress = stored instanceof StoredDamage ? undefined : stored;
+  const saidAsFormer = raiseOnce(alarms, registryId, [finding], progress?.saidAsFormer);
+  const noted = progress ?? begun(head, undefined, clock.now());
+  await store.putAuditProgress({ ...noted, saidAsFormer });
 }
 
 function damaged(

@@ -143,13 +143,15 @@ describe('what is noted of an audit', () => {
     ['a time to come', { passStartedAt: new Date(START + DAY_MS).toISOString() }, 400],
     ['no time', { passStartedAt: 'yesterday' }, 400],
   ])('is begun anew where it names %s', (_what, changes, entries) => {
-    const slice = sliceDue({ ...known, ...changes }, headAt(entries), PLAN, START);
+    const stored = { ...known, saidAsFormer: ['3 SCHEMA_VIOLATION'], ...changes };
+    const slice = sliceDue(stored, headAt(entries), PLAN, START);
 
     expect(slice).toMatchObject({ from: 1, through: 100, bytes: true });
     expect(slice.progress).toMatchObject({
       passes: 3,
       findings: 2,
       lastFinding: known.lastFinding,
+      saidAsFormer: ['3 SCHEMA_VIOLATION'],
     });
   });
 });

@@ -3,11 +3,13 @@ import type { Digest } from '../../shared/ledger/digest.ts';
 import { verifyReceipt } from '../../shared/ledger/verify-receipt.ts';
 import { runAudit } from '../../shared/registry/audit-run.ts';
 import { readConflict } from '../../shared/registry/read-story.ts';
+import { StoredDamage } from '../../shared/registry/stored-damage.ts';
 import { acceptAt, decide, openAt, peersWithout, setAsideAt } from '../conflicts.ts';
 import { edited } from '../damaged-store.ts';
 import { reportMissingBytes } from '../deciding.ts';
 import { type MemoryInstance, salt, uploadDraft } from '../memory-cluster.ts';
 import { foundIn, WHOLE } from '../registry/audited.ts';
+import { overriding } from '../sound-ledger.ts';
 import {
   expectAllFinal,
   expectBlocked,
@@ -112,6 +114,23 @@ describe('a mirror is expelled whose own copy is wrong', () => {
       saidAsFormer: ['3 SCHEMA_VIOLATION'],
     });
     expect((await client.record(registryId, 'AFTER')).status).toBe(201);
+  });
+
+  test('its audit says once, too, that what it is to read first cannot be read', async () => {
+    const { contractor, registryId, audit, signals } = await wrongAndExpelled();
+    await audit();
+    const before = signals().length;
+    const progress = () => Promise.reject(new StoredDamage('the progress was damaged'));
+    const store = overriding(contractor.ports.store, { progress });
+    const auditDamaged = async () =>
+      foundIn(await runAudit({ ...contractor.ports, store }, registryId, WHOLE));
+
+    const found = [await auditDamaged(), await auditDamaged(), await auditDamaged()];
+
+    expect(found).toEqual(Array(3).fill(['5 STORED_DAMAGE']));
+    expect(signals().slice(before)).toEqual(['AuditFindings']);
+    expect(await audit()).toEqual(['3 SCHEMA_VIOLATION']);
+    expect(signals().slice(before)).toEqual(['AuditFindings']);
   });
 
   test('it is stopped by nothing that it finds before it confirms', async () => {
