@@ -4,6 +4,8 @@ import type { Link } from '../../shared/ledger/backlinks.ts';
 import type { CertificateId, Digest, RegistryId } from '../../shared/ledger/digest.ts';
 import { auditAll } from '../../shared/registry/audit-all.ts';
 import { encodeMessage } from '../../shared/registry/messages.ts';
+import type { Head } from '../../shared/registry/ports.ts';
+import { reportTableChanged } from '../../shared/registry/report-conflict.ts';
 import { supportedThrough } from '../../shared/registry/set-aside.ts';
 import { uploadDocument } from '../builders.ts';
 import { acceptAt, decide, openAt, setAsideAt } from '../conflicts.ts';
@@ -136,6 +138,47 @@ export function twoStories(): Dispute {
       await expectGoesOn(world);
     },
   };
+}
+
+/** The lead is restored to an older state; people decide and accept while everything else fails. */
+export function restoredLead(): Dispute {
+  let backup: Head | undefined;
+  return {
+    isLeadHonest: true,
+    async cause(world) {
+      const [lead, ...mirrors] = parties(world);
+      backup ??= await headOf(lead, world.registryId);
+      const { sequence } = backup;
+      const heads = await Promise.all(mirrors.map(({ known }) => known.head(world.registryId)));
+      const isHeld = heads.some((each) => (each?.sequence ?? 0) > sequence);
+      if (!lead.up || !isHeld || !world.seeded.happens(0.2)) return false;
+      await world.restoreLead(backup);
+      // Its process begins with that: the table is another one.
+      const ports = { ...lead.ports, store: lead.known };
+      await reportTableChanged(ports, await headOf(lead, world.registryId));
+      return true;
+    },
+    proceed: takeBack,
+    async resolve(world) {
+      for (let round = 0; round < 3; round += 1) {
+        await takeBack(world);
+        await rest(world.cluster);
+      }
+      const [lead] = parties(world);
+      expect((await headOf(lead, world.registryId)).copy).toBeGreaterThan(1);
+      await expectGoesOn(world);
+    },
+  };
+}
+
+/** The lead's operator decides, and those of the mirrors accept, if they can. */
+async function takeBack(world: World): Promise<void> {
+  const { registryId } = world;
+  const [lead, ...mirrors] = parties(world);
+  const { openConflicts, resolution } = await headOf(lead, registryId);
+  if (lead.up && openConflicts.length > 0 && resolution === undefined)
+    await decide(lead, registryId, { manner: 'take-back' }).catch(() => undefined);
+  for (const mirror of mirrors) if (mirror.up) await acceptAt(mirror, registryId).catch(() => 0);
 }
 
 async function recordOne(lead: MemoryInstance, registryId: RegistryId): Promise<void> {

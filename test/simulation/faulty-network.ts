@@ -78,9 +78,14 @@ export class FaultyNetwork {
     this.#cut = () => false;
   }
 
+  /** Nothing is on its way any more. */
+  async arrive(): Promise<void> {
+    for (const carry of this.#late.splice(0)) await carry();
+  }
+
   /** From now on everything arrives, once; what was late comes as well. */
   async becomeWhole(): Promise<void> {
     this.#isWhole = true;
-    for (const carry of this.#late.splice(0)) await carry();
+    await this.arrive();
   }
 }

@@ -23,7 +23,7 @@ export class Invariants {
   readonly #copies = new Map<string, Copy>();
   /** By sequence and lead's copy, what its checkpoints say. */
   readonly #checkpoints = new Map<string, string>();
-  /** Where the head stood when a conflict was open first. */
+  /** By instance and copy, where the head stood when a conflict was open and nothing decided. */
   readonly #blocked = new Map<string, number>();
   readonly #finals = new Map<string, string>();
   readonly #registryId: RegistryId;
@@ -53,6 +53,11 @@ export class Invariants {
     }
   }
 
+  /** Its store is an older one now, so that its copy may be shorter. */
+  restored({ name }: MemoryInstance, { copy }: Head): void {
+    this.#copies.delete(`${name} ${copy}`);
+  }
+
   async #observeCopy(instance: MemoryInstance, head: Head): Promise<Copy> {
     const key = `${instance.name} ${head.copy}`;
     const before = this.#copies.get(key) ?? { digests: [] };
@@ -61,12 +66,13 @@ export class Invariants {
       digests.push(stored.digest);
       this.#observeCheckpoint(instance, stored);
     }
-    // I-11: nothing is appended while a conflict is open here.
-    const blocked = this.#blocked.get(instance.name);
-    if (blocked !== undefined && head.openConflicts.length > 0 && blocked < head.sequence)
+    // I-11: nothing is appended while a conflict is open here that nobody has decided.
+    const blocked = this.#blocked.get(key);
+    const isBlocked = head.openConflicts.length > 0 && head.resolution === undefined;
+    if (blocked !== undefined && isBlocked && blocked < head.sequence)
       throw breach('I-11', `${instance.name} took entry ${head.sequence} while it was blocked`);
-    if (head.openConflicts.length === 0) this.#blocked.delete(instance.name);
-    else this.#blocked.set(instance.name, head.sequence);
+    if (isBlocked) this.#blocked.set(key, head.sequence);
+    else this.#blocked.delete(key);
     // I-1: entries 1 to n, no gap, never shorter, and none changes.
     if (digests.length !== head.sequence || digests.at(-1) !== head.digest)
       throw breach('I-1', `${instance.name} holds ${digests.length} of ${head.sequence} entries`);

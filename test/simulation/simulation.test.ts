@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { editedTable, twoStories } from './disputes.ts';
+import { editedTable, restoredLead, twoStories } from './disputes.ts';
 import { type Dispute, World } from './world.ts';
 
 /** `SIMULATION_SEEDS=200 SIMULATION_FIRST=1000` runs others. */
@@ -38,6 +38,16 @@ test(
   'whatever fails, an edited table is found, and all becomes final once people have decided',
   async () => {
     await runAll(editedTable);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'whatever fails, what a mirror holds of a restored lead is taken back, and all becomes final',
+  async () => {
+    const happened = await runAll(restoredLead);
+
+    expect(happened.get('restored')).toBeGreaterThan(0);
   },
   TIMEOUT_MS,
 );

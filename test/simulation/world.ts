@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RegistryId } from '../../shared/ledger/digest.ts';
 import { readMessage, schemas } from '../../shared/registry/messages.ts';
+import type { Head } from '../../shared/registry/ports.ts';
 import {
   MemoryCluster,
   type MemoryInstance,
@@ -14,7 +15,7 @@ import {
   salt,
   uploadDraft,
 } from '../memory-cluster.ts';
-import { expectAllFinal } from '../scenarios/conflict-swarm.ts';
+import { expectAllFinal, headOf } from '../scenarios/conflict-swarm.ts';
 import { FaultyNetwork } from './faulty-network.ts';
 import { type Asked, Invariants } from './invariants.ts';
 import { Seeded } from './seeded.ts';
@@ -37,6 +38,8 @@ export interface Dispute {
   readonly isLeadHonest: boolean;
   /** Tried before each step until it has happened. */
   cause(world: World): Promise<boolean>;
+  /** What people do about it before each step from then on. */
+  proceed?(world: World): Promise<void>;
   /** After everything has healed: it was found everywhere, and the operators resolve it. */
   resolve(world: World): Promise<void>;
 }
@@ -56,6 +59,7 @@ export class World {
   #instances: readonly MemoryInstance[] = [];
   #peers: readonly MemoryInstance[] = [];
   #registryId = '' as RegistryId;
+  #invariants: Invariants | undefined;
   #documents = 0;
   readonly #repeatable: (() => Promise<void>)[] = [];
 
@@ -85,6 +89,7 @@ export class World {
     const invariants = new Invariants(this.#registryId, {
       isLeadHonest: this.#dispute?.isLeadHonest ?? true,
     });
+    this.#invariants = invariants;
     this.cluster.network = async (passing, carry) => {
       const answer = await this.#network.carry(passing, carry);
       await this.#watch(invariants, passing, answer);
@@ -92,7 +97,8 @@ export class World {
     };
     let disputed = false;
     for (let step = 0; step < steps; step += 1) {
-      if (step > steps / 4 && !disputed) disputed = (await this.#dispute?.cause(this)) ?? false;
+      if (disputed) await this.#dispute?.proceed?.(this);
+      else if (step > steps / 4) disputed = (await this.#dispute?.cause(this)) ?? false;
       await this.#step();
       await invariants.observe(instances);
       await this.#look(invariants);
@@ -105,6 +111,29 @@ export class World {
     for (const peer of this.#peers) await invariants.expectAnswersTrue(peer, this.#asked);
     const entries = (await client.known.head(this.#registryId))?.sequence ?? 0;
     return { entries, happened: new Map([...this.#happened, ...this.#network.happened]) };
+  }
+
+  /**
+   * The lead's store is the one of an earlier head again. What was on its way has arrived; whatever
+   * no mirror holds then is lost, whoever was answered.
+   */
+  async restoreLead(backup: Head): Promise<void> {
+    await this.#network.arrive();
+    const [lead, ...mirrors] = this.#peers as [MemoryInstance, ...MemoryInstance[]];
+    const heads = await Promise.all(mirrors.map(({ known }) => known.head(this.#registryId)));
+    const held = Math.max(backup.sequence, ...heads.map((head) => head?.sequence ?? 0));
+    for (const each of this.#asked) if ((each.recorded?.sequence ?? 0) > held) delete each.recorded;
+    const expected = await headOf(lead, this.#registryId);
+    lead.known.damage = {
+      entry: (stored, copy) =>
+        copy === backup.copy && stored.sequence > backup.sequence ? undefined : stored,
+    };
+    const head = { ...backup, conflictsVersion: expected.conflictsVersion + 1 };
+    const { registryId } = this;
+    await lead.known.settle({ registryId, expected, head, origin: 'received' });
+    this.#invariants?.restored(lead, backup);
+    this.#note('restored');
+    if (held < expected.sequence) this.#note('lost with it');
   }
 
   /** At one entry of one instance, as its API shows it. */
