@@ -3,7 +3,9 @@ import { type Digest, digestOf, type RegistryId } from '../ledger/digest.ts';
 import { type Compact, payloadOf } from '../ledger/jws.ts';
 import type { Closing, Resolution, SetAside } from '../ledger/resolution.ts';
 import type { KeptKind, KeptStatement } from './conflict-record.ts';
-import type { LedgerStore } from './ports.ts';
+import { orDamage } from './or-damage.ts';
+import type { Clock, LedgerStore } from './ports.ts';
+import { StoredDamage } from './stored-damage.ts';
 
 /** What this instance keeps about conflicts, looked through: people make few of them. */
 
@@ -15,6 +17,28 @@ export function keptStatement(
 ): KeptStatement {
   const digest = digestOf(Buffer.from(statement.split('.', 2)[1] ?? '', 'base64url'));
   return { kind, digest, statement, recordedAt, ...(decision === undefined ? {} : { decision }) };
+}
+
+/** The last time that there is. */
+const LAST_MS = 8.64e15;
+
+/**
+ * When a statement is recorded now: after all that are, also where the clock was put back since. What
+ * came first decides whether a set-aside is about a report, or a report about what was decided. Where
+ * what is recorded cannot be read, the clock alone counts.
+ */
+export async function recordedLast(
+  { store, clock }: { readonly store: LedgerStore; readonly clock: Pick<Clock, 'now'> },
+  registryId: RegistryId,
+): Promise<string> {
+  const recorded = await orDamage(async () => [
+    ...(await store.conflicts(registryId)),
+    ...(await store.kept(registryId)),
+  ]);
+  const times = (recorded instanceof StoredDamage ? [] : recorded)
+    .map(({ recordedAt }) => Date.parse(recordedAt) + 1)
+    .filter((time) => time <= LAST_MS);
+  return new Date(Math.max(clock.now(), ...times)).toISOString();
 }
 
 /** A report that this instance has, its own or another's. */

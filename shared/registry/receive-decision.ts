@@ -13,7 +13,7 @@ import {
 import { checkResolution } from '../ledger/resolution-rules.ts';
 import { type ConcludePorts, conclude } from './conclude.ts';
 import type { KeptKind } from './conflict-record.ts';
-import { allReports, allResolutions, keptStatement } from './kept-statements.ts';
+import { allReports, allResolutions, keptStatement, recordedLast } from './kept-statements.ts';
 import { laterInvitation } from './newest-list.ts';
 import type { Head, LedgerStore } from './ports.ts';
 import { tried, withResolution } from './resolve.ts';
@@ -58,7 +58,7 @@ export async function receiveResolution(
     if (await isKnown(ports.store, registryId, digest)) return 'held';
     const flaw = await flawOfReceived(ports, head, resolution);
     if (flaw !== undefined) return flaw;
-    const recordedAt = new Date(ports.clock.now()).toISOString();
+    const recordedAt = await recordedLast(ports, registryId);
     const kept = keptStatement('resolution', signed.statement as Compact, {
       recordedAt,
       decision: signed.decision as Compact,
@@ -123,7 +123,7 @@ export async function receiveOther(
   kind: Exclude<KeptKind, 'report' | 'resolution'>,
   signed: { readonly statement: string; readonly decision?: string },
 ): Promise<ReceivedDecision> {
-  const { store, clock } = ports;
+  const { store } = ports;
   const read = readOther(kind, signed);
   if (read.outcome === 'refused') return read;
   if (read.registryId !== registryId) return otherRegistry(read.registryId);
@@ -138,7 +138,7 @@ export async function receiveOther(
       'STATEMENT_REPEATED',
       `${read.signer} has sent ${SIGNER_MAX} statements of a kind`,
     );
-  const recordedAt = new Date(clock.now()).toISOString();
+  const recordedAt = await recordedLast(ports, registryId);
   const kept = keptStatement(kind, signed.statement as Compact, {
     recordedAt,
     ...(signed.decision === undefined ? {} : { decision: signed.decision as Compact }),

@@ -12,9 +12,14 @@ import { type Evidence, encodeEvidence } from '../ledger/evidence.ts';
 import { payloadOf, type ReadStatement } from '../ledger/jws.ts';
 import type { OpenedConflict, Origin } from './conflict-record.ts';
 import { tamperingEvidence } from './gather-evidence.ts';
-import { allResolutions, type KnownResolution, keptStatement } from './kept-statements.ts';
-import { isNeverOpened } from './never-opened.ts';
+import {
+  allResolutions,
+  type KnownResolution,
+  keptStatement,
+  recordedLast,
+} from './kept-statements.ts';
 import { knownHere } from './known-here.ts';
+import { isNeverOpened } from './never-opened.ts';
 import type { Alarms, BlobStore, Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { readStanding } from './standing.ts';
 
@@ -88,7 +93,8 @@ export async function reportConflict(
     detectedAt: now,
   });
   const conflictId = conflictIdOf(statement);
-  const conflict = { registryId, conflictId, statement: signer.sign(statement), recordedAt: now };
+  const recordedAt = await recordedLast(ports, registryId);
+  const conflict = { registryId, conflictId, statement: signer.sign(statement), recordedAt };
   if (statement.kind === 'fork' && (await isDecided(ports, registryId, conflictId)))
     return conflictId;
   const { detail } = disagreement;

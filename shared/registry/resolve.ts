@@ -9,7 +9,12 @@ import { type Resolution, resolutionSchema } from '../ledger/resolution.ts';
 import { checkResolution } from '../ledger/resolution-rules.ts';
 import { supersededKey } from '../ledger/state.ts';
 import type { KeptStatement } from './conflict-record.ts';
-import { allReports, type KnownResolution, keptStatement } from './kept-statements.ts';
+import {
+  allReports,
+  type KnownResolution,
+  keptStatement,
+  recordedLast,
+} from './kept-statements.ts';
 import { beginCopy, type NewCopyPorts } from './new-copy.ts';
 import type { Clock, Head, LedgerStore, Signer } from './ports.ts';
 import { resolutionsInForce } from './standing.ts';
@@ -106,7 +111,7 @@ async function attemptResolve(
   resolution: Resolution,
   [digest, decision]: readonly [Digest, Compact],
 ): Promise<ResolveOutcome | 'again'> {
-  const { store, signer, clock } = ports;
+  const { store, signer } = ports;
   const { registryId } = resolution;
   const head = await store.head(registryId);
   if (head === undefined) return { outcome: 'unknown-registry' };
@@ -123,7 +128,7 @@ async function attemptResolve(
   if (flaw !== undefined) return flaw;
   await relayReports(ports, resolution);
   const statement = signer.sign(resolution);
-  const recordedAt = new Date(clock.now()).toISOString();
+  const recordedAt = await recordedLast(ports, registryId);
   const kept = keptStatement('resolution', statement, { recordedAt, decision });
   const written = await putInForce(ports, head, [resolution, kept]);
   if (written !== 'settled') return written;

@@ -6,7 +6,7 @@ import { type Compact, payloadOf, readDecision } from '../ledger/jws.ts';
 import { limits } from '../ledger/limits.ts';
 import { type SetAside, setAsideSchema } from '../ledger/resolution.ts';
 import type { KeptStatement } from './conflict-record.ts';
-import { allReports, keptStatement } from './kept-statements.ts';
+import { allReports, keptStatement, recordedLast } from './kept-statements.ts';
 import { beginCopy, isAboutStored, type NewCopyPorts } from './new-copy.ts';
 import { hasLeft } from './newest-list.ts';
 import type { Head, LedgerStore, Signer, StoredEntry } from './ports.ts';
@@ -60,7 +60,7 @@ async function attemptSetAside(
   if (held !== undefined) return { outcome: 'held', kept: held };
   const flaw = await flawOfSetAside(ports, head, statement);
   if (flaw !== undefined) return flaw;
-  const recordedAt = new Date(ports.clock.now()).toISOString();
+  const recordedAt = await recordedLast(ports, registryId);
   const kept = keptStatement('set-aside', ports.signer.sign(statement), { recordedAt, decision });
   const begun = await beginCopy(ports, head, { kept, through: statement.from - 1 });
   switch (begun.outcome) {

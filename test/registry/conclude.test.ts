@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { digestOf, type RegistryId } from '../../shared/ledger/digest.ts';
-import { conclude } from '../../shared/registry/conclude.ts';
+import { conclude, setAsidesSince } from '../../shared/registry/conclude.ts';
 import { acceptAt, decide, openAt } from '../conflicts.ts';
 import { reportMissingBytes } from '../deciding.ts';
 import { type MemoryInstance, unreachable } from '../memory-cluster.ts';
@@ -173,5 +173,38 @@ describe('closing', () => {
     await rest(cluster, 1);
 
     expect(await openAt(architect, registryId)).toEqual([]);
+  });
+});
+
+describe('what came first counts, also where the clock was put back since', () => {
+  const BACK_MS = -1_200_000;
+
+  test('a set-aside after the report is one: the replay is concluded', async () => {
+    const { cluster, client, contractor, registryId, all } = await tampered();
+
+    cluster.pass(BACK_MS);
+    await setAsideFrom(contractor, registryId, 3);
+    await decide(client, registryId, { manner: 'replay' });
+    await rest(cluster);
+
+    for (const instance of all) expect(await openAt(instance, registryId)).toEqual([]);
+    expect((await client.record(registryId, 'AFTER')).status).toBe(201);
+    await rest(cluster);
+    await expectAllFinal(all, registryId);
+  });
+
+  test('a report after the set-aside is one: the set-aside is not about it', async () => {
+    const { cluster, client, contractor, registryId, conflictId } = await tampered();
+    await setAsideFrom(contractor, registryId, 3);
+    await decide(client, registryId, { manner: 'replay' });
+    await cluster.settle();
+    const found = { conflictId, mirror: contractor.id };
+    const before = await setAsidesSince(contractor.known, registryId, found);
+
+    cluster.pass(BACK_MS);
+    await findTampering(contractor, registryId, 3);
+
+    expect(before).toHaveLength(1);
+    expect(await setAsidesSince(contractor.known, registryId, found)).toEqual([]);
   });
 });
