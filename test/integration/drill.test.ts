@@ -1,7 +1,7 @@
 /** Every kind of conflict, really caused on a real cluster, found, and resolved by its operators. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -31,6 +31,17 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+/** What went wrong last at each member, by its log. */
+function lastWarnings(): string {
+  return members
+    .map(({ name, directory: folder }) => {
+      const log = readFileSync(join(folder, 'log.jsonl'), 'utf8').split('\n');
+      const warned = log.filter((line) => /"level":"(warn|error)/i.test(line));
+      return [name, ...warned.slice(-12)].join('\n  ');
+    })
+    .join('\n');
+}
+
 interface Held {
   readonly kind: string;
   /** By name; `open` where nobody is accused. */
@@ -45,7 +56,10 @@ async function hold(kind: string, manner: string): Promise<Held> {
   const lines: string[] = [];
   const narrator = createNarrator((line) => lines.push(line));
   const site = { cluster, members, narrator, directory: join(directory, 'drill') };
-  const alarm = await holdDrill(site, drill, manner);
+  const alarm = await holdDrill(site, drill, manner).catch((error: unknown) => {
+    // The folder with the logs is about to go.
+    throw new Error(`${String(error)}\n${lines.join('\n')}\n${lastWarnings()}`);
+  });
   const accused = members.find(({ certificateId }) => certificateId === alarm.accused)?.name;
   const { raisedBy } = alarm;
   return { kind: alarm.kind, accused: accused ?? alarm.accused, raisedBy, told: lines.join('\n') };
