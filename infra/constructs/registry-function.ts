@@ -6,6 +6,7 @@ import {
   Code,
   Function as LambdaFunction,
   LoggingFormat,
+  RecursiveLoop,
   Runtime,
 } from 'aws-cdk-lib/aws-lambda';
 import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs';
@@ -27,6 +28,8 @@ export interface RegistryFunctionProps {
   readonly reservedConcurrency?: number;
   /** 1024 unless given: memory buys processor time, and most of the work is signatures. */
   readonly memoryMegabytes?: number;
+  /** True where it pokes the queue that wakes it, as often as there is more to do. */
+  readonly wakesItself?: boolean;
   /** False leaves the code out: for tests, and where the source itself is run. */
   readonly bundle: boolean;
 }
@@ -58,6 +61,8 @@ export function registryFunction(
     ...(props.reservedConcurrency === undefined
       ? {}
       : { reservedConcurrentExecutions: props.reservedConcurrency }),
+    // Lambda would stop such a chain at its sixteenth link, and send the poke to the dead letters.
+    ...(props.wakesItself === true ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
     environment: { ...props.environment },
   };
   const made = props.bundle

@@ -15,6 +15,6 @@ export function registryLog(scope: Construct, id: string, settings: LogSettings)
   return new LogGroup(scope, id, {
     retention: settings.retentionDays,
     encryptionKey: settings.key,
-    removalPolicy: RemovalPolicy.RETAIN,
+    removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
   });
 }

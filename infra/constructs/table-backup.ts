@@ -1,4 +1,5 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { createHash } from 'node:crypto';
+import { ArnFormat, Duration, RemovalPolicy, type Stack, Token } from 'aws-cdk-lib';
 import {
   BackupPlan,
   BackupPlanRule,
@@ -7,7 +8,7 @@ import {
   type LockConfiguration,
 } from 'aws-cdk-lib/aws-backup';
 import { Schedule } from 'aws-cdk-lib/aws-events';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import type { ObjectLockMode } from '../instance-config.ts';
@@ -16,6 +17,8 @@ import type { LedgerTable } from './grants.ts';
 
 export interface TableBackupProps {
   readonly table: LedgerTable;
+  /** Of which the vault may still hold backups that have to go in their time. */
+  readonly formerTable?: LedgerTable;
   readonly key: IKey;
   readonly retention: Duration;
   /** Compliance: after three days nobody can open the vault's lock any more. */
@@ -34,7 +37,7 @@ export class TableBackup extends Construct {
 
   constructor(scope: Construct, id: string, props: TableBackupProps) {
     super(scope, id);
-    const { table, key, retention, lockMode } = props;
+    const { table, formerTable, key, retention, lockMode } = props;
     const lock: LockConfiguration = {
       minRetention: retention,
       ...(lockMode === 'compliance' ? { changeableFor: COMPLIANCE_BEGINS_AFTER } : {}),
@@ -43,7 +46,7 @@ export class TableBackup extends Construct {
       encryptionKey: key,
       blockRecoveryPointDeletion: true,
       lockConfiguration: lock,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     this.vaultName = vault.backupVaultName;
     const plan = new BackupPlan(this, 'Plan', {
@@ -58,8 +61,10 @@ export class TableBackup extends Construct {
         }),
       ],
     });
-    const role = backupRole(this, table, vault, key);
+    const tables = formerTable === undefined ? [table] : [table, formerTable];
+    const role = backupRole(this, tables, vault, key);
     const selection = plan.addSelection('Table', {
+      backupSelectionName: selectionName(table),
       resources: [BackupResource.fromArn(table.tableArn)],
       role,
       disableDefaultBackupPolicy: true,
@@ -69,11 +74,32 @@ export class TableBackup extends Construct {
   }
 }
 
-/** In place of AWS's own policy for backups, which allows them of everything in the account. */
-function backupRole(scope: Construct, table: LedgerTable, vault: BackupVault, key: IKey): Role {
+/** Another table is another selection, which is made before the former one goes: under another name. */
+function selectionName({ tableArn }: LedgerTable): string {
+  if (Token.isUnresolved(tableArn)) return 'Table';
+  return `Table-${createHash('sha256').update(tableArn).digest('hex').slice(0, 16)}`;
+}
+
+/**
+ * In place of AWS's own policy for backups, which allows them of everything in the account. It
+ * outlives the stack, for the vault deletes what has had its time with the role that made it.
+ */
+function backupRole(
+  scope: Construct,
+  tables: readonly LedgerTable[],
+  vault: BackupVault,
+  key: IKey,
+): Role {
   const role = new Role(scope, 'Role', { assumedBy: new ServicePrincipal('backup.amazonaws.com') });
   const allow = (actions: string[], resources: string[], conditions = {}) =>
     role.addToPolicy(new PolicyStatement({ actions, resources, conditions }));
+  const backups = tables.map(({ tableArn }) => `${tableArn}/backup/*`);
+  const recoveryPoints = vault.stack.formatArn({
+    service: 'backup',
+    resource: 'recovery-point',
+    resourceName: '*',
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
   allow(
     [
       'dynamodb:CreateBackup',
@@ -81,21 +107,41 @@ function backupRole(scope: Construct, table: LedgerTable, vault: BackupVault, ke
       'dynamodb:ListTagsOfResource',
       'dynamodb:StartAwsBackupJob',
     ],
-    [table.tableArn],
+    tables.map(({ tableArn }) => tableArn),
   );
   // A backup is named by DynamoDB. It may be deleted by who made it, when its time in the vault ends.
-  allow(['dynamodb:DescribeBackup', 'dynamodb:DeleteBackup'], [`${table.tableArn}/backup/*`]);
+  allow(['dynamodb:DescribeBackup', 'dynamodb:DeleteBackup'], backups);
   allow(['backup:DescribeBackupVault', 'backup:CopyIntoBackupVault'], [vault.backupVaultArn]);
+  // The table's tags go with each backup: without this right none is made of a table that has some.
+  allow(['backup:TagResource'], [recoveryPoints]);
   allow(['kms:Decrypt', 'kms:DescribeKey', 'kms:GenerateDataKey'], [key.keyArn]);
   allow(['kms:CreateGrant'], [key.keyArn], { Bool: { 'kms:GrantIsForAWSResource': 'true' } });
-  const { stack } = table;
-  // A restored table has an ARN of its own.
-  const arn = stack.resolve(table.tableArn);
-  const shown = typeof arn === 'string' ? arn : `<${arn['Fn::GetAtt'].join('.')}>`;
+  for (const backup of backups)
+    acknowledge(
+      role,
+      `AwsSolutions-IAM5[Resource::${shown(vault.stack, backup)}]`,
+      'Backups of this one table: DynamoDB chooses their names when it makes them.',
+    );
   acknowledge(
     role,
-    `AwsSolutions-IAM5[Resource::${shown}/backup/*]`,
-    'Backups of this one table: DynamoDB chooses their names when it makes them.',
+    `AwsSolutions-IAM5[Resource::${shown(vault.stack, recoveryPoints)}]`,
+    'To tag recovery points, and nothing else of them: AWS Backup chooses their names.',
   );
+  role.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
+  for (const policy of role.node.children)
+    if (policy instanceof Policy)
+      policy.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
   return role;
+}
+
+/** A text as cdk-nag shows it: what CloudFormation will put there in angle brackets. */
+function shown(stack: Stack, text: string): string {
+  const resolved: unknown = stack.resolve(text);
+  if (typeof resolved === 'string') return resolved;
+  const parts: readonly unknown[] = Object(resolved)['Fn::Join'][1];
+  return parts
+    .map((part) =>
+      typeof part === 'string' ? part : `<${Object.values(Object(part)).flat().join('.')}>`,
+    )
+    .join('');
 }

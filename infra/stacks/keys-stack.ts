@@ -35,7 +35,7 @@ export class KeysStack extends Stack {
       description: `Private key and certificate of the registry instance ${instanceName}`,
       kmsKeyId: this.stateKey.keyArn,
     });
-    secret.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    secret.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
     acknowledge(
       secret,
       'AwsSolutions-SMG4',
@@ -55,7 +55,7 @@ export class KeysStack extends Stack {
       enableKeyRotation: true,
       // The longest time to notice that it was a mistake.
       pendingWindow: Duration.days(30),
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
   }
 

@@ -109,6 +109,7 @@ export class ReplicationStack extends Stack {
       name: 'deliver',
       environment: this.functionEnvironment,
       timeout: DELIVER_TIMEOUT,
+      wakesItself: true,
       logs,
       bundle,
     });
@@ -130,6 +131,7 @@ export class ReplicationStack extends Stack {
       name: 'fetch-documents',
       environment: this.functionEnvironment,
       timeout: FETCH_TIMEOUT,
+      wakesItself: true,
       logs,
       bundle,
     });

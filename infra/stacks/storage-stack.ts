@@ -53,6 +53,7 @@ export class StorageStack extends Stack {
     if (!props.backups) return;
     const backup = new TableBackup(this, 'Backup', {
       table: this.table,
+      ...(this.table === ledger ? {} : { formerTable: ledger }),
       key: keys.stateKey,
       retention: Duration.days(instance.backupRetentionDays),
       lockMode: instance.objectLock.mode,
@@ -70,6 +71,8 @@ export class StorageStack extends Stack {
       stream: StreamViewType.NEW_IMAGE,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: true,
+      // Also where its creation is rolled back: the protection would make that fail. Its name is
+      // CloudFormation's choice, so an empty one that was left stands in nobody's way.
       removalPolicy: RemovalPolicy.RETAIN,
     });
     // Everything that the items hold: what an index projects cannot be changed later.
@@ -93,11 +96,13 @@ export class StorageStack extends Stack {
       enforceSSL: true,
       versioned: true,
       objectLockEnabled: true,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     lockObjects(bucket, objectLock);
     bucket.addToResourcePolicy(denyDeletion(bucket));
     bucket.addToResourcePolicy(denyReplacement(bucket));
+    // It forbids what the lock does not, so it stays for as long as there are objects.
+    bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
     acknowledge(
       bucket,
       'AwsSolutions-S1',

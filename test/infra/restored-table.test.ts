@@ -3,14 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { addChecks, refuseFailures } from '../../infra/checks.ts';
 import { readInstance } from '../../infra/instance-config.ts';
+import { addInstances } from '../../infra/stacks/instance-stage.ts';
 import { exampleAuthorityPem } from './example-authority.ts';
-import { allowed, synthesise, type Templates } from './synthesis.ts';
+import { actionsOf, allowed, appIn, type Templates, templatesOf } from './synthesis.ts';
 
 const ARN = 'arn:aws:dynamodb:eu-central-1:111122223333:table/client-restored';
+const CERTIFICATE = 'arn:aws:acm:eu-central-1:111122223333:certificate';
 const STREAM = `${ARN}/stream/2026-11-29T10:00:00.000`;
 
 let directory: string;
+let out: string;
 let before: Templates;
 let after: Templates;
 
@@ -25,6 +29,11 @@ function file(name: string, changes: object): string {
     denied: [],
     admittedLeads: 'any',
     alarmEmails: ['operations@client.example'],
+    account: '111122223333',
+    region: 'eu-central-1',
+    domainName: 'registry.client.example',
+    serverCertificateArn: `${CERTIFICATE}/1`,
+    ownershipCertificateArn: `${CERTIFICATE}/2`,
     ...changes,
   };
   writeFileSync(path, JSON.stringify(instance));
@@ -33,12 +42,15 @@ function file(name: string, changes: object): string {
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'restored-'));
+  out = join(directory, 'out');
   file('before', {});
   file('after', { restoredTableArn: ARN, restoredTableStreamArn: STREAM });
-  const context = { instances: directory, emulator: true };
-  const templatesOf = synthesise(join(directory, 'out'), context);
-  before = templatesOf('before');
-  after = templatesOf('after');
+  const app = appIn(out, { instances: directory });
+  addChecks(app);
+  addInstances(app);
+  const of = templatesOf(app.synth());
+  before = of('before');
+  after = of('after');
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -63,6 +75,30 @@ describe('an instance that is pointed at a restored table', () => {
   test('keeps its own table, and all that it exports, so that it can be deployed first', () => {
     after.storage.resourceCountIs('AWS::DynamoDB::Table', 1);
     expect(exportsOf(after.storage).sort()).toEqual(exportsOf(before.storage).sort());
+  });
+
+  test('is refused by none of the checks', () => {
+    expect(() => refuseFailures(out)).not.toThrow();
+  });
+
+  test('has backups of that table, and lets those of its own go in their time', () => {
+    const [own] = Object.keys(after.storage.findResources('AWS::DynamoDB::Table'));
+    const arnOfOwn = { 'Fn::GetAtt': [own, 'Arn'] };
+    const selectionOf = ({ storage }: Templates) =>
+      Object.values(storage.findResources('AWS::Backup::BackupSelection')).map(
+        ({ Properties }) => Properties.BackupSelection,
+      );
+
+    expect(selectionOf(after)).toMatchObject([{ Resources: [ARN] }]);
+    // CloudFormation makes the new one before it deletes the old one.
+    expect(selectionOf(after)[0].SelectionName).not.toBe(selectionOf(before)[0].SelectionName);
+    for (const action of ['dynamodb:CreateBackup', 'dynamodb:DeleteBackup']) {
+      const granted = allowed(after.storage).filter((each) => actionsOf([each]).includes(action));
+      const backups = action === 'dynamodb:DeleteBackup' ? '/backup/*' : '';
+      expect(granted.map(({ Resource }) => Resource)).toEqual([
+        [`${ARN}${backups}`, backups === '' ? arnOfOwn : { 'Fn::Join': ['', [arnOfOwn, backups]] }],
+      ]);
+    }
   });
 
   test.each([

@@ -175,7 +175,7 @@ describe('permissions', () => {
   });
 
   test('no managed policy is attached to a role', () => {
-    for (const template of [client.replication, client.api, client.events])
+    for (const template of [client.storage, client.replication, client.api, client.events])
       template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() });
   });
 });
@@ -233,33 +233,105 @@ describe('storage', () => {
         },
         VersioningConfiguration: { Status: 'Enabled' },
       },
-      DeletionPolicy: 'Retain',
+      DeletionPolicy: 'RetainExceptOnCreate',
       UpdateReplacePolicy: 'Retain',
     });
   });
 
   test('the bucket refuses plain HTTP, deletion, and objects that are put twice', () => {
+    const [id] = Object.keys(client.storage.findResources('AWS::S3::Bucket'));
+    const bucket = { 'Fn::GetAtt': [id, 'Arn'] };
+    const objects = { 'Fn::Join': ['', [bucket, '/*']] };
     client.storage.hasResourceProperties('AWS::S3::BucketPolicy', {
+      Bucket: { Ref: id },
       PolicyDocument: {
         Statement: [
-          { Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } },
-          { Effect: 'Deny', Action: ['s3:DeleteObject', 's3:DeleteObjectVersion'] },
-          { Effect: 'Deny', Action: 's3:PutObject', Condition: { Null: {} } },
-        ].map((statement) => Match.objectLike(statement)),
+          {
+            Action: 's3:*',
+            Resource: [bucket, objects],
+            Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+          },
+          { Action: ['s3:DeleteObject', 's3:DeleteObjectVersion'], Resource: objects },
+          {
+            Action: 's3:PutObject',
+            Resource: objects,
+            Condition: {
+              Null: { 's3:if-none-match': 'true' },
+              Bool: { 's3:ObjectCreationOperation': 'true' },
+            },
+          },
+        ].map((statement) =>
+          Match.objectEquals({ Effect: 'Deny', Principal: { AWS: '*' }, ...statement }),
+        ),
       },
     });
   });
 
   test('what holds state keeps it when its stack goes away, and the stack does not go by mistake', () => {
-    for (const name of ['keys', 'storage'] as const) {
-      const kept = Object.values(client[name].toJSON()['Resources']).filter((each) =>
-        /::(Table|Bucket|Key|Secret|BackupVault)$/.test(Object(each).Type),
-      );
-      expect(kept.length).toBeGreaterThanOrEqual(3);
-      for (const each of kept)
-        expect(each).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+    const kept = ['keys', 'storage'].flatMap((name) => {
       expect(terminationProtected(join(directory, 'out'), 'client', name)).toBe(true);
-    }
+      return Object.values(client[name as 'keys'].toJSON()['Resources']).filter(
+        (each) => !/::Backup(Plan|Selection)$|::CDK::/.test(Object(each).Type),
+      );
+    });
+
+    expect(kept.map((each) => Object(each).Type).sort()).toEqual([
+      'AWS::Backup::BackupVault',
+      'AWS::DynamoDB::Table',
+      'AWS::IAM::Policy',
+      'AWS::IAM::Role',
+      'AWS::KMS::Key',
+      'AWS::KMS::Key',
+      'AWS::S3::Bucket',
+      'AWS::S3::BucketPolicy',
+      'AWS::SecretsManager::Secret',
+    ]);
+    for (const each of kept)
+      expect(each).toMatchObject({
+        // What a failed first deployment made is taken back, but for what is protected by itself.
+        DeletionPolicy:
+          Object(each).Type === 'AWS::DynamoDB::Table' ? 'Retain' : 'RetainExceptOnCreate',
+        UpdateReplacePolicy: 'Retain',
+      });
+  });
+
+  test('logs outlive their stack as well', () => {
+    const logs = Object.values(client).flatMap((template) =>
+      Object.values(template.findResources('AWS::Logs::LogGroup')),
+    );
+
+    expect(logs).toHaveLength(9);
+    for (const each of logs)
+      expect(each).toMatchObject({
+        DeletionPolicy: 'RetainExceptOnCreate',
+        UpdateReplacePolicy: 'Retain',
+      });
+  });
+
+  test('the role of the backups makes, tags and deletes those of the table, and no more', () => {
+    const policies = Object.values(client.storage.findResources('AWS::IAM::Policy'));
+
+    expect(policies).toHaveLength(1);
+    expect(actionsOf(allowed(client.storage))).toEqual([
+      'backup:CopyIntoBackupVault',
+      'backup:DescribeBackupVault',
+      'backup:TagResource',
+      'dynamodb:CreateBackup',
+      'dynamodb:DeleteBackup',
+      'dynamodb:DescribeBackup',
+      'dynamodb:DescribeTable',
+      'dynamodb:ListTagsOfResource',
+      'dynamodb:StartAwsBackupJob',
+      'kms:CreateGrant',
+      'kms:Decrypt',
+      'kms:DescribeKey',
+      'kms:GenerateDataKey',
+    ]);
+    expect(allowed(client.storage)).toContainEqual({
+      Effect: 'Allow',
+      Action: 'backup:TagResource',
+      Resource: 'arn:aws:backup:eu-central-1:111122223333:recovery-point:*',
+    });
   });
 
   test('the secret of the key has no value and is under a key of the instance', () => {
@@ -564,6 +636,22 @@ describe('functions', () => {
       VisibilityTimeout: expected.visibility,
       RedrivePolicy: { maxReceiveCount: 5 },
     });
+  });
+
+  test('only what pokes the queue that wakes it may be woken by itself again and again', () => {
+    const functions = Object.values(client).flatMap((template) =>
+      Object.values(template.findResources('AWS::Lambda::Function')),
+    );
+
+    expect(
+      functions
+        .filter(({ Properties }) => Properties.RecursiveLoop !== undefined)
+        .map(({ Metadata, Properties }) => [Metadata['registry:entry'], Properties.RecursiveLoop])
+        .sort(),
+    ).toEqual([
+      ['functions/deliver.lambda.ts', 'Allow'],
+      ['functions/fetch-documents.lambda.ts', 'Allow'],
+    ]);
   });
 
   test('the sweep runs every minute', () => {

@@ -82,7 +82,7 @@ describe('the checks', () => {
     for (const { reason } of argued) expect(reason?.length).toBeGreaterThan(40);
   });
 
-  test('a wildcard is allowed of the names of objects and backups, and of nothing else', () => {
+  test('a wildcard is allowed of the names of objects, backups and recovery points, and of nothing else', () => {
     const argued = report.pluginReports.flatMap((each) => each.suppressedViolations ?? []);
 
     const wildcards = argued
@@ -91,7 +91,7 @@ describe('the checks', () => {
     expect(wildcards.length).toBeGreaterThan(0);
     for (const finding of wildcards)
       expect(finding).toMatch(
-        /^Resource::.*(Objects.*\/(documents|evidence)|Ledger.*\/backup)\/\*$/,
+        /^Resource::.*(Objects.*\/(documents|evidence)\/|Ledger.*\/backup\/|:recovery-point:)\*$/,
       );
   });
 
