@@ -34,6 +34,7 @@ const COMPLIANCE_BEGINS_AFTER = Duration.days(3);
  */
 export class TableBackup extends Construct {
   readonly vaultName: string;
+  readonly roleArn: string;
 
   constructor(scope: Construct, id: string, props: TableBackupProps) {
     super(scope, id);
@@ -63,6 +64,7 @@ export class TableBackup extends Construct {
     });
     const tables = formerTable === undefined ? [table] : [table, formerTable];
     const role = backupRole(this, tables, vault, key);
+    this.roleArn = role.roleArn;
     const selection = plan.addSelection('Table', {
       backupSelectionName: selectionName(table),
       resources: [BackupResource.fromArn(table.tableArn)],

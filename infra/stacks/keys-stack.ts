@@ -46,6 +46,10 @@ export class KeysStack extends Stack {
       value: secret.ref,
       description: 'Put the key and the certificate here, with: registry key put',
     });
+    new CfnOutput(this, 'StateKey', {
+      value: this.stateKey.keyArn,
+      description: 'A restored table has to be encrypted with this key',
+    });
   }
 
   /** The default policy hands all decisions to IAM: nobody may use the key who is not granted it. */

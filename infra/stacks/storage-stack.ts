@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import {
   AttributeType,
   BillingMode,
@@ -59,6 +59,14 @@ export class StorageStack extends Stack {
       lockMode: instance.objectLock.mode,
     });
     this.vaultName = backup.vaultName;
+    new CfnOutput(this, 'BackupVault', {
+      value: backup.vaultName,
+      description: 'Backups of the table are here',
+    });
+    new CfnOutput(this, 'BackupRole', {
+      value: backup.roleArn,
+      description: 'With this role a backup of the table is made by hand',
+    });
   }
 
   private ledger({ stateKey }: KeysStack): Table {
