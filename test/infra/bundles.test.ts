@@ -22,9 +22,17 @@ test('the bundle of each function, the SDK included, has at most 1 MB', () => {
 });
 
 test('the bundle of each function loads by itself and exports a handler', async () => {
-  const loaded = await Promise.all(
-    bundles.map(async ({ name, file }) => [name, (await importInProcess(file)).functions]),
-  );
+  const loaded: [name: string, functions: readonly string[]][] = [];
+  const times: string[] = [];
+  for (const { name, file } of bundles) {
+    const { functions, wallMs, processorMs } = await importInProcess(file);
+    loaded.push([name, functions]);
+    times.push(
+      `${name}: imported in ${Math.round(wallMs)} ms, ${Math.round(processorMs)} of a processor`,
+    );
+  }
+  // The goal is measured by the bench: here other tests run beside it.
+  console.log(times.join('\n'));
 
   expect(loaded).toEqual(bundles.map(({ name }) => [name, ['handler']]));
 });

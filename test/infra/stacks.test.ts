@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { environmentNames, fanOutPrefixes, publishPrefixes } from '../../shared/config.ts';
+import { testAuthority } from '../certificate-authority.ts';
+import { exampleAuthorityPem } from './example-authority.ts';
 import { instancesFolder } from './instance-file.ts';
 import { actionsOf, allowed, stackNames, synthesise, type Templates } from './synthesis.ts';
 
@@ -721,10 +723,20 @@ describe('the way in', () => {
     architect.api.resourceCountIs('AWS::Route53::RecordSet', 0);
   });
 
-  test('the access log has no query strings', () => {
-    client.api.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
-      StageName: '$default',
-      AccessLogSettings: { Format: Match.not(Match.stringLikeRegexp('query|protocol')) },
+  test('the access log holds these fields and no other: no query strings, no names of persons', () => {
+    const [stage] = Object.values(client.api.findResources('AWS::ApiGatewayV2::Stage'));
+
+    expect(JSON.parse(stage?.['Properties'].AccessLogSettings.Format)).toEqual({
+      requestId: '$context.requestId',
+      time: '$context.requestTime',
+      routeKey: '$context.routeKey',
+      path: '$context.path',
+      status: '$context.status',
+      responseBytes: '$context.responseLength',
+      latencyMs: '$context.responseLatency',
+      sourceIp: '$context.identity.sourceIp',
+      certificateSerialNumber: '$context.identity.clientCert.serialNumber',
+      error: '$context.error.message',
     });
   });
 
@@ -736,6 +748,11 @@ describe('the way in', () => {
 });
 
 describe('the settings of an instance', () => {
+  const DOMAIN = {
+    domainName: 'registry.client.example',
+    serverCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:certificate/1',
+    ownershipCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:certificate/2',
+  };
   let count = 0;
 
   function synthesiseWith(changes: Record<string, unknown>, context: Record<string, unknown>) {
@@ -759,14 +776,9 @@ describe('the settings of an instance', () => {
   });
 
   test('compliance mode locks objects and backups for ever, for as long as the file says', () => {
-    const domain = {
-      domainName: 'registry.client.example',
-      serverCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:certificate/1',
-      ownershipCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:certificate/2',
-    };
     const { storage, api, events } = synthesiseWith(
       {
-        ...domain,
+        ...DOMAIN,
         objectLockMode: 'compliance',
         objectLockDays: 7,
         backupRetentionDays: 35,
@@ -791,6 +803,25 @@ describe('the settings of an instance', () => {
         { Key: 'registry-instance', Value: 'client' },
       ],
     });
+  });
+
+  test('another CA is another truststore, and the same one the same', () => {
+    const uriWith = (clusterCa: string) =>
+      Object.values(
+        synthesiseWith({ ...DOMAIN, clusterCa }, {}).api.findResources(
+          'AWS::ApiGatewayV2::DomainName',
+        ),
+      ).map(({ Properties }) =>
+        JSON.stringify(Properties.MutualTlsAuthentication).replace(
+          /^.*([0-9a-f]{64}\.pem).*$/,
+          '$1',
+        ),
+      );
+    const first = uriWith(exampleAuthorityPem);
+
+    expect(first).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.pem$/)]);
+    expect(uriWith(exampleAuthorityPem)).toEqual(first);
+    expect(uriWith(testAuthority().certificatePem)).not.toEqual(first);
   });
 
   test('a custom domain without its name is refused', () => {
