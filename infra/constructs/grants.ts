@@ -1,10 +1,13 @@
 /**
- * What a function may do, action by action. Nothing here deletes, scans or replaces a setting:
- * entries are put once, and no function of an instance is able to take one back.
+ * What a function may do, action by action. Nothing here deletes, scans or replaces a setting.
+ *
+ * IAM cannot tell a first put from a second one: that an item of the ledger is never written over is
+ * a condition of each write, in the store. Who would break it rewrites one copy, and its audit and
+ * the peers find that. Objects are put once by the bucket's own policy.
  */
 import type { ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { EventBus } from 'aws-cdk-lib/aws-events';
-import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Effect, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -21,7 +24,11 @@ import { acknowledge } from './acknowledge.ts';
 /** The table that the functions work on: the stack's own, or a restored one. */
 export type LedgerTable = Table | ITable;
 
-const OBJECT_PREFIXES = ['documents/*', 'evidence/*'];
+const DOCUMENTS = 'documents/*';
+const EVIDENCE = 'evidence/*';
+
+/** The deny list, which only whoever hears operators may rewrite. */
+const DENY_LIST = 'DENIED';
 
 /** What DynamoDB asks of whoever reads a table under a customer's key, and of whoever writes it. */
 const KEY_OF_READ_TABLE = ['kms:Decrypt', 'kms:DescribeKey'];
@@ -50,11 +57,25 @@ export function grantTableReads(grantee: IGrantable, table: LedgerTable): void {
 }
 
 /**
- * To write items, alone and in transactions, which are authorised by what they consist of. Only
- * the two items that are rewritten in place may be updated: an update of an entry is refused here.
+ * To write items, alone and in transactions, which are authorised by what they consist of: any but
+ * the deny list. Only the two items that are rewritten in place may be updated: an update of an
+ * entry is refused here.
  */
 export function grantTableWrites(grantee: IGrantable, table: LedgerTable): void {
-  allow(grantee, [table.tableArn], ['dynamodb:PutItem', 'dynamodb:ConditionCheckItem']);
+  grantTableAndDenials(grantee, table);
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      effect: Effect.DENY,
+      actions: ['dynamodb:PutItem'],
+      resources: [table.tableArn],
+      conditions: { 'ForAnyValue:StringEquals': { 'dynamodb:LeadingKeys': [DENY_LIST] } },
+    }),
+  );
+}
+
+/** The same, and the deny list. */
+export function grantTableAndDenials(grantee: IGrantable, table: LedgerTable): void {
+  allow(grantee, [table.tableArn], ['dynamodb:PutItem']);
   allowKey(grantee, table.encryptionKey, 'dynamodb', KEY_OF_WRITTEN_TABLE);
   const rewritten = fanOutPrefixes.map((prefix) => `${prefix}*`);
   grantee.grantPrincipal.addToPrincipalPolicy(
@@ -116,21 +137,41 @@ export function grantStream(grantee: IGrantable, table: LedgerTable): void {
   );
 }
 
+/** To get documents, also by presigned URLs. */
+export function grantDocumentReads(grantee: LambdaFunction, bucket: Bucket): void {
+  allowObjects(grantee, bucket, DOCUMENTS, ['s3:GetObject']);
+}
+
+/** To put documents, also by presigned URLs, and to see whether they are there. */
+export function grantDocumentWrites(grantee: LambdaFunction, bucket: Bucket): void {
+  allowObjects(grantee, bucket, DOCUMENTS, ['s3:GetObject', 's3:PutObject']);
+}
+
+/** To keep what conflicts are proven with, and to read it. */
+export function grantEvidence(grantee: LambdaFunction, bucket: Bucket): void {
+  allowObjects(grantee, bucket, EVIDENCE, ['s3:GetObject', 's3:PutObject']);
+}
+
 /**
- * To put and get documents and evidence, also by presigned URLs. Listing is not for lists: without
- * it S3 answers 403 where an object is missing, and "not held" could not be told from "refused".
+ * Listing is not for lists: without it S3 answers 403 where an object is missing, and "not held"
+ * could not be told from "refused".
  */
-export function grantObjects(grantee: LambdaFunction, bucket: Bucket): void {
-  const objects = OBJECT_PREFIXES.map((prefix) => bucket.arnForObjects(prefix));
-  allow(grantee, objects, ['s3:GetObject', 's3:PutObject']);
+function allowObjects(
+  grantee: LambdaFunction,
+  bucket: Bucket,
+  prefix: string,
+  actions: string[],
+): void {
+  const isPutting = actions.includes('s3:PutObject');
+  const ofKey = isPutting ? ['kms:Decrypt', 'kms:GenerateDataKey'] : ['kms:Decrypt'];
+  allow(grantee, [bucket.arnForObjects(prefix)], actions);
   allow(grantee, [bucket.bucketArn], ['s3:ListBucket']);
-  allowKey(grantee, bucket.encryptionKey, 's3', ['kms:Decrypt', 'kms:GenerateDataKey']);
-  for (const prefix of OBJECT_PREFIXES)
-    acknowledge(
-      grantee.role ?? grantee,
-      `AwsSolutions-IAM5[Resource::${exportOf(bucket)}/${prefix}]`,
-      'Objects are named by the digest of their bytes: which ones there will be nobody knows.',
-    );
+  allowKey(grantee, bucket.encryptionKey, 's3', ofKey);
+  acknowledge(
+    grantee.role ?? grantee,
+    `AwsSolutions-IAM5[Resource::${exportOf(bucket)}/${prefix}]`,
+    'Objects are named by the digest of their bytes: which ones there will be nobody knows.',
+  );
 }
 
 /** The bucket as cdk-nag names it to other stacks. */

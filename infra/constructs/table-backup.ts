@@ -116,7 +116,10 @@ function backupRole(
   allow(['backup:DescribeBackupVault', 'backup:CopyIntoBackupVault'], [vault.backupVaultArn]);
   // The table's tags go with each backup: without this right none is made of a table that has some.
   allow(['backup:TagResource'], [recoveryPoints]);
-  allow(['kms:Decrypt', 'kms:DescribeKey', 'kms:GenerateDataKey'], [key.keyArn]);
+  allow(['kms:DescribeKey'], [key.keyArn]);
+  allow(['kms:Decrypt', 'kms:GenerateDataKey'], [key.keyArn], {
+    StringEquals: { 'kms:ViaService': `dynamodb.${vault.stack.region}.amazonaws.com` },
+  });
   allow(['kms:CreateGrant'], [key.keyArn], { Bool: { 'kms:GrantIsForAWSResource': 'true' } });
   for (const backup of backups)
     acknowledge(

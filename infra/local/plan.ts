@@ -122,6 +122,7 @@ const IGNORED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
     'Handler',
     'LoggingConfig',
     'MemorySize',
+    'RecursiveLoop',
     'ReservedConcurrentExecutions',
     'Runtime',
   ],

@@ -18,11 +18,14 @@ import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import type { Construct } from 'constructs';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import {
+  grantDocumentReads,
+  grantDocumentWrites,
+  grantEvidence,
   grantKey,
   grantListReads,
-  grantObjects,
   grantPokes,
   grantRedaction,
+  grantTableAndDenials,
   grantTableReads,
   grantTableWrites,
 } from '../constructs/grants.ts';
@@ -71,8 +74,14 @@ export class ApiStack extends Stack {
     const api = this.apiFunction('Api', 'api', props);
     const peerApi = this.apiFunction('PeerApi', 'peer-api', props);
     this.functions = [api, peerApi];
+    grantTableAndDenials(api, props.storage.table);
+    grantDocumentWrites(api, props.storage.bucket);
     grantListReads(api, props.storage.table);
     grantRedaction(api, props.storage.table);
+    grantTableWrites(peerApi, props.storage.table);
+    grantDocumentReads(peerApi, props.storage.bucket);
+    // Who spoke is asked to come again; what an application recorded the stream tells.
+    grantPokes(peerApi, [props.replication.delivery.queue]);
 
     this.httpApi = new HttpApi(this, 'HttpApi', {
       apiName: `registry-${props.instance.name}`,
@@ -108,10 +117,8 @@ export class ApiStack extends Stack {
       bundle,
     });
     grantTableReads(made, storage.table);
-    grantTableWrites(made, storage.table);
-    grantObjects(made, storage.bucket);
+    grantEvidence(made, storage.bucket);
     grantKey(made, keys);
-    grantPokes(made, [replication.delivery.queue, replication.fetch.queue]);
     return made;
   }
 

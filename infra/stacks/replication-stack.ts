@@ -8,8 +8,10 @@ import { type Environment, fanOutPrefixes } from '../../shared/config.ts';
 import { environmentOf } from '../constructs/environment.ts';
 import {
   grantConsumption,
+  grantDocumentReads,
+  grantDocumentWrites,
+  grantEvidence,
   grantKey,
-  grantObjects,
   grantPokes,
   grantTableReads,
   grantTableWrites,
@@ -115,9 +117,9 @@ export class ReplicationStack extends Stack {
     });
     grantTableReads(deliver, storage.table);
     grantTableWrites(deliver, storage.table);
-    grantObjects(deliver, storage.bucket);
+    grantEvidence(deliver, storage.bucket);
     grantKey(deliver, keys);
-    grantPokes(deliver, [this.delivery.queue, this.fetch.queue]);
+    grantPokes(deliver, [this.delivery.queue]);
     wake(deliver, this.delivery.queue, {
       batchSize: 10,
       maxConcurrency: props.instance.limits.deliverConcurrency,
@@ -137,9 +139,10 @@ export class ReplicationStack extends Stack {
     });
     grantTableReads(fetchDocuments, storage.table);
     grantTableWrites(fetchDocuments, storage.table);
-    grantObjects(fetchDocuments, storage.bucket);
+    grantDocumentWrites(fetchDocuments, storage.bucket);
+    grantEvidence(fetchDocuments, storage.bucket);
     grantKey(fetchDocuments, keys);
-    grantPokes(fetchDocuments, [this.delivery.queue, this.fetch.queue]);
+    grantPokes(fetchDocuments, [this.fetch.queue]);
     wake(fetchDocuments, this.fetch.queue, {
       batchSize: 1,
       maxConcurrency: props.instance.limits.fetchConcurrency,
@@ -180,9 +183,9 @@ export class ReplicationStack extends Stack {
     });
     grantTableReads(audit, storage.table);
     grantTableWrites(audit, storage.table);
-    grantObjects(audit, storage.bucket);
+    grantDocumentReads(audit, storage.bucket);
+    grantEvidence(audit, storage.bucket);
     grantKey(audit, keys);
-    grantPokes(audit, [this.delivery.queue, this.fetch.queue]);
     new Rule(this, 'EveryQuarterHour', {
       schedule: Schedule.rate(Duration.minutes(15)),
       // The next one goes on where the last one came to.

@@ -1,13 +1,22 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DynamoDenials } from '../../shared/adapters/aws/dynamo-denials.ts';
 import { environmentNames, fanOutPrefixes, publishPrefixes } from '../../shared/config.ts';
 import { testAuthority } from '../certificate-authority.ts';
 import { exampleAuthorityPem } from './example-authority.ts';
 import { instancesFolder } from './instance-file.ts';
-import { actionsOf, allowed, stackNames, synthesise, type Templates } from './synthesis.ts';
+import {
+  actionsOf,
+  allowed,
+  type Statement,
+  stackNames,
+  synthesise,
+  type Templates,
+} from './synthesis.ts';
 
 let directory: string;
 let client: Templates;
@@ -48,7 +57,6 @@ describe('permissions', () => {
 
     expect(actionsOf(Object.values(working).flatMap(allowed))).toEqual([
       'dynamodb:BatchGetItem',
-      'dynamodb:ConditionCheckItem',
       'dynamodb:DescribeStream',
       'dynamodb:DescribeTable',
       'dynamodb:GetItem',
@@ -103,6 +111,96 @@ describe('permissions', () => {
           'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['HEAD#*', 'LOGHEAD#*'] },
         },
       });
+  });
+
+  /** The statements of each role that works, by the role's name. */
+  function statementsByRole(): Record<string, Statement[]> {
+    const policies = [client.replication, client.api, client.events].flatMap((template) =>
+      Object.values(template.findResources('AWS::IAM::Policy')),
+    );
+    return Object.fromEntries(
+      policies.map(({ Properties: { PolicyName, PolicyDocument } }) => [
+        /^(\w+)RoleDefaultPolicy/.exec(PolicyName)?.[1],
+        PolicyDocument.Statement,
+      ]),
+    );
+  }
+
+  /** The last part of each resource on which a role may do something, as far as `of` finds one. */
+  function resourcesOf(statements: Statement[], action: string, of: RegExp): string[] {
+    const found = statements
+      .filter((each) => each.Effect === 'Allow' && actionsOf([each]).includes(action))
+      .flatMap(({ Resource }) => [Resource].flat())
+      .flatMap((resource) => of.exec(JSON.stringify(resource))?.[1] ?? []);
+    return [...new Set(found)].sort();
+  }
+
+  test('a function pokes the queues that its code pokes, and no other', () => {
+    const queue = /(Delivery|Fetch|FanOutFailures|PublishFailures)(?!DeadLetters)/;
+
+    const poked = Object.entries(statementsByRole()).map(([role, statements]) => [
+      role,
+      resourcesOf(statements, 'sqs:SendMessage', queue),
+    ]);
+    expect(Object.fromEntries(poked)).toEqual({
+      Api: [],
+      Audit: [],
+      Deliver: ['Delivery'],
+      FanOut: ['Delivery', 'FanOutFailures', 'Fetch'],
+      FetchDocuments: ['Fetch'],
+      PeerApi: ['Delivery'],
+      Publish: ['PublishFailures'],
+      Sweep: ['Delivery', 'Fetch'],
+    });
+  });
+
+  test('documents are put by who takes and who fetches them, and read by who shows or checks them', () => {
+    const objects = /\/(documents|evidence)\/\*/;
+
+    const granted = Object.entries(statementsByRole())
+      .map(([role, statements]) => ({
+        role,
+        gets: resourcesOf(statements, 's3:GetObject', objects),
+        puts: resourcesOf(statements, 's3:PutObject', objects),
+      }))
+      .filter(({ gets, puts }) => gets.length + puts.length > 0);
+    const both = ['documents', 'evidence'];
+    expect(granted.sort((a, b) => a.role.localeCompare(b.role))).toEqual([
+      { role: 'Api', gets: both, puts: both },
+      { role: 'Audit', gets: both, puts: ['evidence'] },
+      { role: 'Deliver', gets: ['evidence'], puts: ['evidence'] },
+      { role: 'FetchDocuments', gets: both, puts: both },
+      { role: 'PeerApi', gets: both, puts: ['evidence'] },
+    ]);
+  });
+
+  test('only the function that hears operators may rewrite the deny list', async () => {
+    const sent: { readonly Item?: { readonly pk?: { readonly S?: string } } }[] = [];
+    const send = async ({ input }: { input: object }) => sent.push(input);
+    const store = new DynamoDenials({
+      client: { send } as unknown as DynamoDBClient,
+      tableName: 't',
+    });
+    await store.replace({ version: 1, denials: [] });
+
+    const denied = Object.entries(statementsByRole())
+      .filter(([, statements]) => actionsOf(statements).includes('dynamodb:PutItem'))
+      .map(([role, statements]) => [role, statements.filter(({ Effect }) => Effect === 'Deny')]);
+    const denial = {
+      Effect: 'Deny',
+      Action: 'dynamodb:PutItem',
+      Resource: { 'Fn::ImportValue': expect.stringContaining('Ledger') },
+      Condition: { 'ForAnyValue:StringEquals': { 'dynamodb:LeadingKeys': [sent[0]?.Item?.pk?.S] } },
+    };
+    expect(sent[0]?.Item?.pk?.S).toMatch(/^[A-Z]+$/);
+    expect(Object.fromEntries(denied)).toEqual({
+      Api: [],
+      Audit: [denial],
+      Deliver: [denial],
+      FetchDocuments: [denial],
+      PeerApi: [denial],
+      Sweep: [denial],
+    });
   });
 
   test.each(['FanOut'])('%s only reads the table', (name) => {
@@ -499,11 +597,16 @@ describe('encryption', () => {
     expect([...withGroups].sort()).toEqual(['api', 'events', 'replication']);
   });
 
-  test('no function uses a key but through the service whose data it is', () => {
-    const { storage: _backups, ...working } = client;
-    const used = Object.values(working)
+  test('no role uses a key but through the service whose data it is', () => {
+    // Grants are for services of AWS, and a description says nothing of the data.
+    const free = ['kms:CreateGrant', 'kms:DescribeKey'];
+    const used = Object.values(client)
       .flatMap(allowed)
-      .filter((statement) => actionsOf([statement]).some((action) => action.startsWith('kms:')));
+      .filter((statement) =>
+        actionsOf([statement]).some(
+          (action) => action.startsWith('kms:') && !free.includes(action),
+        ),
+      );
 
     expect(used.length).toBeGreaterThan(15);
     for (const statement of used)

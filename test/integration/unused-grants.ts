@@ -16,27 +16,22 @@ const never: Argued = [
     /^(deliver|fetch-documents) sqs:ChangeMessageVisibility on (Delivery|Fetch)Queue\.fifo$/,
     'Lambda gives messages back with it; the poller here lets their visibility end',
   ],
-  [
-    /^(deliver|fetch-documents|sweep|audit|api|peer-api) dynamodb:ConditionCheckItem on table\/Ledger$/,
-    'every condition of the store is on an item that is written: it could be taken away',
-  ],
 ];
 
 /** Other runs use these, or the story does at times; or they come with a grant that has several. */
 const atTimes: Argued = [
   [
-    /^(deliver|fetch-documents|sweep|audit|api|peer-api) sqs:SendMessage on (Delivery|Fetch)Queue\.fifo$/,
+    /^((deliver|peer-api|sweep) sqs:SendMessage on Delivery|(fetch-documents|sweep) sqs:SendMessage on Fetch)Queue\.fifo$/,
     'a poke is sent where something is left to be done just then',
   ],
   [/^\S+ dynamodb:(DescribeTable|BatchGetItem) on table\/Ledger$/, 'come with reading the table'],
   [/^(deliver|sweep) dynamodb:UpdateItem on table\/Ledger if HEAD#$/, 'comes with writing to it'],
   [/^sweep dynamodb:PutItem on table\/Ledger$/, 'closes what was resolved and nobody looked at'],
-  [/^deliver s3:(\w+) on objects/, 'come with keeping objects; evidence of a conflict is one'],
+  [/^deliver s3:ListBucket on objects$/, 'tells missing evidence: the story misses none'],
   [
-    /^(audit|api|fetch-documents) s3:(Get|Put)Object on objects\/evidence\/\*$/,
+    /^(audit|api|fetch-documents|deliver) s3:(Get|Put)Object on objects\/evidence\/\*$/,
     'evidence is what only some conflicts have',
   ],
-  [/^(audit|peer-api) s3:PutObject on objects\/documents\/\*$/, 'comes with keeping objects'],
   [/^audit s3:ListBucket on objects$/, 'tells a missing object: the story misses none'],
   [
     /^\S+ kms:(Decrypt|GenerateDataKey) on key\/(Work if sqs|State if s3)$/,
