@@ -50,4 +50,22 @@ function checkAuthority(block: string, file: string): void {
       `${file}: clusterCa holds the certificate of ${certificate.subject.replaceAll('\n', ', ')}, ` +
         'which is no CA: give the certificate that issued it',
     );
+  if (!isOfTruststore(certificate))
+    throw new InstanceConfigError(
+      `${file}: clusterCa holds the certificate of ${certificate.subject.replaceAll('\n', ', ')}, ` +
+        'whose key API Gateway does not take: use RSA of at least 2048 bits, P-256 or P-384',
+    );
+}
+
+/** API Gateway refuses a truststore with another key, in the middle of a deployment. */
+function isOfTruststore({ publicKey }: X509Certificate): boolean {
+  const { modulusLength = 0, namedCurve = '' } = publicKey.asymmetricKeyDetails ?? {};
+  switch (publicKey.asymmetricKeyType) {
+    case 'rsa':
+      return modulusLength >= 2048;
+    case 'ec':
+      return ['prime256v1', 'secp384r1'].includes(namedCurve);
+    default:
+      return false;
+  }
 }

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { auditPeriod } from '../shared/config.ts';
 import { readClusterCa } from './cluster-ca.ts';
-import { InstanceConfigError, InstanceFields } from './instance-fields.ts';
+import { type Form, InstanceConfigError, InstanceFields } from './instance-fields.ts';
 
 /** What one file of the instances folder says; docs/instance-file.md tells each key. */
 export interface InstanceConfig {
@@ -126,15 +126,18 @@ const FORMS = {
   domainName: [/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'a domain name in lower case'],
   hostedZoneId: [/^Z[A-Z0-9]+$/, 'the id of a Route 53 hosted zone'],
   hostedZoneName: [/^([a-z0-9-]+\.)+[a-z]{2,}$/, 'the domain name of that hosted zone'],
-  certificateArn: [/^arn:[a-z-]+:acm:/, 'the ARN of a certificate in Certificate Manager'],
+  certificateArn: [
+    /^arn:aws(-[a-z]+)*:acm:[a-z0-9-]+:\d{12}:certificate\/[\w-]+$/,
+    'the ARN of a certificate in Certificate Manager',
+  ],
   email: [/^[^\s@,;<>]+@([a-z0-9-]+\.)+[a-z]{2,}$/i, 'e-mail addresses'],
   webhook: [/^https:\/\/[^\s/@]+(\/\S*)?$/, 'https addresses without a user name'],
   tableArn: [
-    /^arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d{12}:table\/[\w.-]+$/,
+    /^arn:aws(-[a-z]+)*:dynamodb:[a-z0-9-]+:\d{12}:table\/[\w.-]+$/,
     'the ARN of the restored table',
   ],
   streamArn: [
-    /^arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d{12}:table\/[\w.-]+\/stream\/[\w.:-]+$/,
+    /^arn:aws(-[a-z]+)*:dynamodb:[a-z0-9-]+:\d{12}:table\/[\w.-]+\/stream\/[\w.:-]+$/,
     "the ARN of the restored table's stream, its LatestStreamArn",
   ],
 } as const;
@@ -252,20 +255,40 @@ function readDomain(fields: Fields): DomainConfig | undefined {
   if (!ofDomain.some((key) => fields.has(key))) return undefined;
   const domain = {
     name: fields.text('domainName', FORMS.domainName),
-    serverCertificateArn: fields.text('serverCertificateArn', FORMS.certificateArn),
-    ownershipCertificateArn: fields.text('ownershipCertificateArn', FORMS.certificateArn),
+    serverCertificateArn: arnHere(fields, 'serverCertificateArn', FORMS.certificateArn),
+    ownershipCertificateArn: arnHere(fields, 'ownershipCertificateArn', FORMS.certificateArn),
   };
   if (!fields.has('hostedZoneId') && !fields.has('hostedZoneName')) return domain;
   const hostedZone = {
     id: fields.text('hostedZoneId', FORMS.hostedZoneId),
     name: fields.text('hostedZoneName', FORMS.hostedZoneName),
   };
+  if (domain.name !== hostedZone.name && !domain.name.endsWith(`.${hostedZone.name}`))
+    throw fields.mistake(
+      `domainName is ${domain.name}, which is not in hostedZoneName, ${hostedZone.name}: ` +
+        'give the zone that the domain is in',
+    );
   return { ...domain, hostedZone };
+}
+
+/** Of a resource in the instance's own region and account, as far as the file says them. */
+function arnHere(fields: Fields, key: Key, form: Form): string {
+  const arn = fields.text(key, form);
+  const [, , , region, account] = arn.split(':');
+  for (const [place, found] of [
+    ['region', region],
+    ['account', account],
+  ] as const) {
+    const own = fields.optionalText(place, FORMS[place]);
+    if (own !== undefined && own !== found)
+      throw fields.mistake(`${key} is of the ${place} ${found}, but the file's is ${own}`);
+  }
+  return arn;
 }
 
 function readRestoredTable(fields: Fields): RestoredTable | undefined {
   if (!fields.has('restoredTableArn') && !fields.has('restoredTableStreamArn')) return undefined;
-  const arn = fields.text('restoredTableArn', FORMS.tableArn);
+  const arn = arnHere(fields, 'restoredTableArn', FORMS.tableArn);
   const streamArn = fields.text('restoredTableStreamArn', FORMS.streamArn);
   if (streamArn.startsWith(`${arn}/`)) return { arn, streamArn };
   throw fields.mistake('restoredTableStreamArn is that of another table than restoredTableArn');

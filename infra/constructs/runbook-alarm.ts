@@ -20,6 +20,7 @@ export const runbookSections = [
   'events-unpublished',
   'function-errors',
   'function-throttles',
+  'not-running',
   'api-errors',
   'lost-writes',
   'certificates',
@@ -41,6 +42,8 @@ export interface RunbookAlarmProps {
   readonly threshold?: number;
   /** Rings below the threshold, and stays as it is while nothing is measured: for what runs out. */
   readonly below?: boolean;
+  /** Rings while nothing is measured as well: for what must not stop. */
+  readonly silenceRings?: boolean;
   /** Of the last three periods, how many must be beyond it; 1 unless given: of the last one. */
   readonly periodsToAlarm?: number;
   readonly action: IAlarmAction;
@@ -61,9 +64,14 @@ export class RunbookAlarm extends Alarm {
       evaluationPeriods: periods === 1 ? 1 : 3,
       datapointsToAlarm: periods,
       // Most metrics are sent only when there is something to count.
-      treatMissingData: below ? TreatMissingData.IGNORE : TreatMissingData.NOT_BREACHING,
+      treatMissingData: missingData(props),
     });
     this.addAlarmAction(action);
     this.addOkAction(action);
   }
+}
+
+function missingData({ below = false, silenceRings = false }: RunbookAlarmProps): TreatMissingData {
+  if (silenceRings) return TreatMissingData.BREACHING;
+  return below ? TreatMissingData.IGNORE : TreatMissingData.NOT_BREACHING;
 }

@@ -31,6 +31,10 @@ const STREAM_BEHIND = Duration.minutes(15);
 /** Two runs of the audit: what is found again and again rings once. */
 const AUDIT_RUNS = Duration.minutes(30);
 
+/** Fifteen runs of the sweep that did not come, and four of the audit. */
+const SWEEP_AWAY = Duration.minutes(15);
+const AUDIT_AWAY = Duration.hours(1);
+
 /** Whoever is away is parked within minutes; a document may take a quarter of an hour to fetch. */
 const DELIVERY_OLD = Duration.minutes(15);
 const FETCH_OLD = Duration.hours(1);
@@ -67,6 +71,7 @@ export class AlarmsStack extends Stack {
       ...props.api.functions,
       props.events.publish,
     ]);
+    this.standstillAlarms(props.replication);
     this.apiAlarm(props.api);
     this.storageAlarms(props.storage);
     this.certificateAlarms(props.domain);
@@ -178,6 +183,22 @@ export class AlarmsStack extends Stack {
         periodsToAlarm: 2,
       });
     }
+  }
+
+  /** What no longer runs fails at nothing, and so no other alarm rings. */
+  private standstillAlarms({ sweep, audit }: ReplicationStack): void {
+    for (const [{ node }, metric] of [
+      [sweep, sweep.metricInvocations({ period: SWEEP_AWAY, statistic: Stats.SUM })],
+      [audit, audit.metricInvocations({ period: AUDIT_AWAY, statistic: Stats.SUM })],
+    ] as const)
+      this.ring(`NotRunning${node.id}`, {
+        section: 'not-running',
+        meaning: `The function ${node.id} of instance ${this.instanceName} is not run any more.`,
+        metric,
+        threshold: 1,
+        below: true,
+        silenceRings: true,
+      });
   }
 
   private apiAlarm({ httpApi }: ApiStack): void {

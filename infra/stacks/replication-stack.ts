@@ -58,6 +58,7 @@ export class ReplicationStack extends Stack {
   readonly deadLetters: readonly Queue[];
   readonly fanOut: LambdaFunction;
   readonly sweep: LambdaFunction;
+  readonly audit: LambdaFunction;
   readonly functions: readonly LambdaFunction[];
 
   constructor(scope: Construct, id: string, props: ReplicationStackProps) {
@@ -84,8 +85,8 @@ export class ReplicationStack extends Stack {
     const deliver = this.deliverFunction(props);
     const fetchDocuments = this.fetchDocumentsFunction(props);
     this.sweep = this.sweepFunction(props);
-    const audit = this.auditFunction(props);
-    this.functions = [this.fanOut, deliver, fetchDocuments, this.sweep, audit];
+    this.audit = this.auditFunction(props);
+    this.functions = [this.fanOut, deliver, fetchDocuments, this.sweep, this.audit];
   }
 
   private fanOutFunction(props: ReplicationStackProps, failures: Queue): LambdaFunction {

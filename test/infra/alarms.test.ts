@@ -101,6 +101,27 @@ test('what the audit finds rings for as long as two of its runs', () => {
   ]);
 });
 
+test('a sweep or an audit that does not run any more rings, also when nothing is measured', () => {
+  const standstill = alarms.filter((alarm) => sectionOf(alarm) === 'not-running');
+
+  const silent = {
+    Namespace: 'AWS/Lambda',
+    MetricName: 'Invocations',
+    Statistic: 'Sum',
+    Threshold: 1,
+    ComparisonOperator: 'LessThanThreshold',
+    TreatMissingData: 'breaching',
+  };
+  expect(standstill).toMatchObject([
+    { ...silent, Period: 900 },
+    { ...silent, Period: 3600 },
+  ]);
+  expect(standstill.map(({ Dimensions }) => JSON.stringify(Dimensions))).toEqual([
+    expect.stringMatching(/FunctionName.*RefSweep/),
+    expect.stringMatching(/FunctionName.*RefAudit/),
+  ]);
+});
+
 test('a mirror that is behind for an hour rings', () => {
   const lag = alarms.filter((alarm) => sectionOf(alarm) === 'peer-lag');
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readInstance, readInstances } from '../../infra/instance-config.ts';
-import { testApplication, testAuthority } from '../certificate-authority.ts';
+import { testApplication, testAuthority, testKey } from '../certificate-authority.ts';
 import { exampleAuthorityPem } from './example-authority.ts';
 import { instanceFields } from './instance-file.ts';
 
@@ -24,6 +24,8 @@ const domain = {
   serverCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:certificate/1',
   ownershipCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:certificate/2',
 };
+
+const OF_ANOTHER = 'arn:aws:acm:eu-central-1:444455556666:certificate/2';
 
 function fields(changes: Record<string, unknown> = {}) {
   return instanceFields({ applications: [ID], ...changes });
@@ -195,6 +197,26 @@ test.each([
   ],
   ['an unknown key', { operator: [] }, /"operator" is no key of an instance: use only name/],
   ['half a domain', { domainName: 'a.example' }, /serverCertificateArn is missing: give the ARN/],
+  [
+    'a certificate that is none of Certificate Manager',
+    { ...domain, serverCertificateArn: 'arn:aws:acm:eu-central-1:111122223333:x' },
+    /serverCertificateArn is .*: give the ARN/,
+  ],
+  [
+    'a certificate in another region',
+    { ...domain, region: 'eu-west-1' },
+    /serverCertificateArn is of the region eu-central-1, but the file's is eu-west-1/,
+  ],
+  [
+    'a certificate of another account',
+    { ...domain, ownershipCertificateArn: OF_ANOTHER, account: '111122223333' },
+    /ownershipCertificateArn is of the account 444455556666, but the file's is 111122223333/,
+  ],
+  [
+    'a domain that is not in its zone',
+    { ...domain, hostedZoneId: 'Z1', hostedZoneName: 'ient.example' },
+    /domainName is registry\.client\.example, which is not in hostedZoneName, ient\.example/,
+  ],
   ['half a zone', { ...domain, hostedZoneId: 'Z1' }, /hostedZoneName is missing/],
   ['no CA', { clusterCa: '' }, /clusterCa is missing: give the cluster CA's certificate/],
   ['a CA that is not there', { clusterCa: 'no.pem' }, /clusterCa names .*no\.pem, which cannot/],
@@ -212,6 +234,21 @@ test('a certificate that is no CA is refused by its subject', () => {
   const file = write(fields({ clusterCa: certificatePem }));
 
   expect(() => readInstance(file)).toThrow(/clusterCa holds the certificate of .*, which is no CA/);
+});
+
+test.each(['p256', 'p384', 'rsa'] as const)('a CA with a key of %s is taken', (kind) => {
+  const { certificatePem } = testAuthority('CA', { key: testKey(kind) });
+
+  expect(readInstance(write(fields({ clusterCa: certificatePem })))).toMatchObject({
+    name: 'client',
+  });
+});
+
+test('a CA with a key that API Gateway does not take is refused by its subject', () => {
+  const { certificatePem } = testAuthority('Weak CA', { key: testKey('rsa-1024') });
+  const file = write(fields({ clusterCa: certificatePem }));
+
+  expect(() => readInstance(file)).toThrow(/Weak CA, whose key API Gateway does not take/);
 });
 
 test('what is no JSON object is refused', () => {

@@ -109,6 +109,14 @@ describe('an instance that is pointed at a restored table', () => {
       /restoredTableArn is "client-restored": give the ARN/,
     ],
     [
+      'a table in another region',
+      {
+        restoredTableArn: ARN.replace('eu-central-1', 'eu-west-1'),
+        restoredTableStreamArn: STREAM.replace('eu-central-1', 'eu-west-1'),
+      },
+      /restoredTableArn is of the region eu-west-1, but the file's is eu-central-1/,
+    ],
+    [
       'the stream of another table',
       { restoredTableArn: ARN, restoredTableStreamArn: STREAM.replace('client', 'other') },
       /restoredTableStreamArn is that of another table/,
