@@ -5,9 +5,9 @@ import type { Head, LedgerStore } from './ports.ts';
 /**
  * Documents about which a peer says that it got the bytes from nobody: whoever holds bytes of them
  * reads its own again at once, and does not wait until their turn comes (protocol section 7). As
- * long as the conflict is open it does so in every run, and once more after it. They take half of a run
- * at most, and each run begins after the one that the run before read last: nobody's open conflict
- * keeps those of others, or the pass, from being read.
+ * long as the conflict is open it does so in every run, and once more after it. They take half of a
+ * run at most, and each run begins after the one that the run before read last: nobody's open
+ * conflict keeps those of others, or the pass, from being read.
  */
 
 /** An entry whose document is or was in dispute. */

@@ -372,7 +372,7 @@ async function park(
   { store, clock, alarms }: DeliverPorts,
   head: Head,
   cursor: Cursor,
-  { reason: said, failure = 'other', retryAfterSeconds, outcome: _failed, ...unread }: Failed,
+  { reason: said, failure = 'other', retryAfterSeconds, unreadable }: Failed,
 ): Promise<DeliverOutcome> {
   const { registryId, peer } = cursor;
   const failures = cursor.failures + 1;
@@ -383,7 +383,11 @@ async function park(
       ? nextAttempt(clock.now(), failures)
       : new Date(clock.now() + Math.min(asked, BACKOFF_MAX_MS)).toISOString();
   const noted = { failures, nextAttemptAt, lastError: reason, lastFailure: failure };
-  await store.putCursor({ ...cursor, ...noted, ...unread });
+  await store.putCursor({
+    ...cursor,
+    ...noted,
+    ...(unreadable === undefined ? {} : { unreadable }),
+  });
   // A former peer may be gone for good, and one that is merely behind says when to come again.
   const expected = asked !== undefined && failures <= COME_AGAIN_MAX;
   if (head.configuration.peers.includes(peer) && !expected && failure !== 'in-conflict')

@@ -9,9 +9,9 @@ import { StoredDamage } from './stored-damage.ts';
  * A redaction counts in every copy of the ledger that this instance holds: what was taken out of one
  * is neither left in an older one nor brought again with the next.
  *
- * Copies that are there are redacted one by one, wherever the transaction stands in them.  A crash between them leaves details in some; a
- * repetition of the redaction goes on.  A new copy takes the redactions of the older ones over,
- * whoever brings its entries.
+ * Copies that are there are redacted one by one, wherever the transaction stands in them.  A crash
+ * between them leaves details in some; a repetition of the redaction goes on.  A new copy takes the
+ * redactions of the older ones over, whoever brings its entries, as far as their rows can be read.
  */
 
 interface CopyPlace {
