@@ -12,7 +12,7 @@ import { readCarrying } from './carrying.ts';
 import { commitHolding, peersAround } from './configuration-at.ts';
 import type { KeptStatement, OpenedConflict } from './conflict-record.ts';
 import { judgeCommit } from './judge-delivery.ts';
-import { allReports, allResolutions, keptStatement } from './kept-statements.ts';
+import { allReports, allResolutions, keptStatement, recordedLast } from './kept-statements.ts';
 import { knownHere } from './known-here.ts';
 import { isNeverOpened } from './never-opened.ts';
 import type { PeerTransport } from './peer-transport.ts';
@@ -119,7 +119,7 @@ async function attach(
   { statement: said, digest, compact }: ReadStatement<ConflictStatement>,
   caller: CertificateId,
 ): Promise<ReceivedConflict | undefined> {
-  const { store, clock, alarms } = ports;
+  const { store, alarms } = ports;
   const { registryId } = head;
   const conflictId = conflictIdOf(said);
   const known = (await allReports(store, registryId)).filter(
@@ -143,7 +143,7 @@ async function attach(
   if (resolvedAt !== undefined && said.kind !== 'fork' && present && said.detectedAt > resolvedAt)
     return undefined;
   await keepEvidence(ports, head, said, caller);
-  const recordedAt = new Date(clock.now()).toISOString();
+  const recordedAt = await recordedLast(ports, registryId);
   await store.keep(
     registryId,
     { ...keptStatement('report', compact, { recordedAt }), digest },
@@ -299,15 +299,16 @@ async function isInvalidHere(
  * same: its finder is stopped, and only a resolution of the lead can help it.
  */
 async function contested(
-  { store, signer, clock }: ReceiveConflictPorts,
+  ports: ReceiveConflictPorts,
   head: Head,
   { statement, digest, compact }: ReadStatement<ConflictStatement>,
   refused: Refused,
 ): Promise<ReceivedConflict> {
+  const { store, signer } = ports;
   const { registryId } = head;
   const accuses = statement.accused !== 'open' && signer.knownIds.includes(statement.accused);
   if (accuses && !(await hasContested(store, head, statement.signer))) {
-    const recordedAt = new Date(clock.now()).toISOString();
+    const recordedAt = await recordedLast(ports, registryId);
     const report = { ...keptStatement('report', compact, { recordedAt }), digest };
     await store.keep(registryId, report, 'received');
   }
@@ -337,7 +338,7 @@ async function openLikewise(
   { statement: said, compact }: ReadStatement<ConflictStatement>,
 ): Promise<ReceivedConflict> {
   const { registryId } = head;
-  const recordedAt = new Date(ports.clock.now()).toISOString();
+  const recordedAt = await recordedLast(ports, registryId);
   const conflict: OpenedConflict = {
     registryId,
     conflictId: conflictIdOf(said),
