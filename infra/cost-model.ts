@@ -20,6 +20,8 @@ export const PRICES = {
   tableBackup: 0.1224,
   queueRequest: { fifo: 0.5e-6, standard: 0.4e-6 },
   event: 1e-6,
+  /** An event of data that a trail writes down. */
+  trailEvent: 1e-6,
   objectPut: 5.4e-6,
   objectGet: 0.43e-6,
   /** Gigabytes a month. */
@@ -50,6 +52,9 @@ export const ASSUMED = {
   commitReadUnits: 4,
   /** A confirmation and a cursor. */
   writeUnitsPerStatement: 3,
+  /** That the trail writes down: of a version its bytes and its commit, of a statement as above. */
+  trailEventsPerVersion: 2,
+  trailEventsPerStatement: 2,
   /** Of each invocation: head, log, cursor, state. */
   readUnitsPerInvocation: 4,
   /** Of one object that is put, and of one that is fetched and read again. */
@@ -85,6 +90,8 @@ export interface Bill {
   readonly recovery: boolean;
   /** Whether backups are made besides. */
   readonly backups: boolean;
+  /** Whether writes to table and objects are written down. */
+  readonly trail: boolean;
   readonly alarms: number;
   readonly dashboards: number;
   readonly secrets: number;
@@ -209,6 +216,8 @@ function perMillion(bill: Bill, work: Work): CostLine[] {
   const gets = ASSUMED.objectGetsPerVersion * PRICES.objectGet;
   // Sent, received and deleted.
   const queueRequests = work.pokes * 3;
+  const trailEvents =
+    ASSUMED.trailEventsPerVersion + work.statements * ASSUMED.trailEventsPerStatement;
   const each: CostLine[] = [
     ...functionLines(bill, work.calls),
     { what: 'gateway', cost: work.requests * PRICES.apiRequest },
@@ -217,6 +226,7 @@ function perMillion(bill: Bill, work: Work): CostLine[] {
     { what: 'queues', cost: queueRequests * PRICES.queueRequest[bill.queue] },
     { what: 'events', cost: work.events * PRICES.event },
     { what: 'documents: requests', cost: PRICES.objectPut + gets },
+    ...(bill.trail ? [{ what: 'trail of writes', cost: trailEvents * PRICES.trailEvent }] : []),
     ...(bill.keys === 0
       ? []
       : [{ what: 'keys: requests, at most', cost: queueRequests * PRICES.keyRequest }]),

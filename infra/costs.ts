@@ -62,6 +62,7 @@ export function billOf(templates: readonly CostedTemplate[]): Bill {
     polledQueues: mapped.length,
     recovery: JSON.stringify(table).includes('"PointInTimeRecoveryEnabled":true'),
     backups: of('AWS::Backup::BackupPlan').length > 0,
+    trail: of('AWS::CloudTrail::Trail').length > 0,
     alarms: of('AWS::CloudWatch::Alarm').length,
     dashboards: of('AWS::CloudWatch::Dashboard').length,
     secrets: of('AWS::SecretsManager::Secret').length,

@@ -12,7 +12,7 @@ import { StorageStack } from './storage-stack.ts';
 
 export interface InstanceStageProps {
   readonly instance: InstanceConfig;
-  /** True leaves out what emulators of AWS lack: domain, backups, termination protection, account. */
+  /** True leaves out what emulators of AWS lack: domain, backups, trail, termination protection, account. */
   readonly emulator: boolean;
   /** False leaves out the functions' code. */
   readonly bundle: boolean;
@@ -34,7 +34,7 @@ export class InstanceStage extends Stage {
     const storage = new StorageStack(this, 'storage', {
       instance,
       keys,
-      backups: !emulator,
+      guards: !emulator,
       terminationProtection,
     });
     const logs = { retentionDays: instance.logRetentionDays, key: keys.workKey };

@@ -20,6 +20,7 @@ import type { Construct } from 'constructs';
 import { listsIndex, tableKey } from '../../shared/config.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import type { LedgerTable } from '../constructs/grants.ts';
+import { StorageTrail } from '../constructs/storage-trail.ts';
 import { TableBackup } from '../constructs/table-backup.ts';
 import type { InstanceConfig, ObjectLockConfig, RestoredTable } from '../instance-config.ts';
 import type { KeysStack } from './keys-stack.ts';
@@ -27,8 +28,8 @@ import type { KeysStack } from './keys-stack.ts';
 export interface StorageStackProps extends StackProps {
   readonly instance: InstanceConfig;
   readonly keys: KeysStack;
-  /** False leaves out the backups, which emulators do not have. */
-  readonly backups: boolean;
+  /** False leaves out backups and trail, which emulators do not have. */
+  readonly guards: boolean;
   /** True wherever it matters whether the stack goes away by mistake. */
   readonly terminationProtection: boolean;
 }
@@ -50,7 +51,17 @@ export class StorageStack extends Stack {
         ? ledger
         : restored(this, ledger, { ...instance.restoredTable, key: keys.stateKey });
     this.bucket = this.objects(keys, instance.objectLock);
-    if (!props.backups) return;
+    if (!props.guards) return;
+    const trail = new StorageTrail(this, 'Changes', {
+      instanceName: instance.name,
+      tables: this.table === ledger ? [ledger] : [this.table, ledger],
+      objects: this.bucket,
+      retentionDays: instance.logRetentionDays,
+    });
+    new CfnOutput(this, 'TrailBucket', {
+      value: trail.bucketName,
+      description: 'Who wrote to table and objects, and who changed settings, is written down here',
+    });
     const backup = new TableBackup(this, 'Backup', {
       table: this.table,
       ...(this.table === ledger ? {} : { formerTable: ledger }),
@@ -115,7 +126,7 @@ export class StorageStack extends Stack {
       bucket,
       'AwsSolutions-S1',
       'Such a log would hold presigned URLs with their signatures, which belong in no log. ' +
-        'Data events of CloudTrail tell who did what, without them.',
+        'The trail of this stack tells who put what, without them.',
     );
     return bucket;
   }

@@ -339,7 +339,9 @@ describe('storage', () => {
   });
 
   test('the bucket refuses plain HTTP, deletion, and objects that are put twice', () => {
-    const [id] = Object.keys(client.storage.findResources('AWS::S3::Bucket'));
+    const id = Object.keys(client.storage.findResources('AWS::S3::Bucket')).find((each) =>
+      each.startsWith('Objects'),
+    );
     const bucket = { 'Fn::GetAtt': [id, 'Arn'] };
     const objects = { 'Fn::Join': ['', [bucket, '/*']] };
     client.storage.hasResourceProperties('AWS::S3::BucketPolicy', {
@@ -371,7 +373,7 @@ describe('storage', () => {
     const kept = ['keys', 'storage'].flatMap((name) => {
       expect(terminationProtected(join(directory, 'out'), 'client', name)).toBe(true);
       return Object.values(client[name as 'keys'].toJSON()['Resources']).filter(
-        (each) => !/::Backup(Plan|Selection)$|::CDK::/.test(Object(each).Type),
+        (each) => !/::(BackupPlan|BackupSelection|Trail)$|::CDK::/.test(Object(each).Type),
       );
     });
 
@@ -383,6 +385,8 @@ describe('storage', () => {
       'AWS::KMS::Key',
       'AWS::KMS::Key',
       'AWS::S3::Bucket',
+      'AWS::S3::Bucket',
+      'AWS::S3::BucketPolicy',
       'AWS::S3::BucketPolicy',
       'AWS::SecretsManager::Secret',
     ]);
@@ -462,6 +466,89 @@ describe('storage', () => {
     client.storage.hasResourceProperties('AWS::Backup::BackupSelection', {
       BackupSelection: {
         Resources: [{ 'Fn::GetAtt': [Match.stringLikeRegexp('^Ledger'), 'Arn'] }],
+      },
+    });
+  });
+
+  test('who writes to table, objects and settings is written down, where nobody deletes it', () => {
+    const idOf = (type: string, beginning: string) =>
+      Object.keys(client.storage.findResources(type)).find((id) => id.startsWith(beginning));
+    const records = idOf('AWS::S3::Bucket', 'ChangesRecords');
+    const arnOf = (id: string | undefined) => ({ 'Fn::GetAtt': [id, 'Arn'] });
+    const inRecords = (path: string) => ({ 'Fn::Join': ['', [arnOf(records), path]] });
+    const selected = (...fields: [Field: string, Choice: object][]) =>
+      [...fields, ['readOnly', { Equals: ['false'] }] as const].map(([Field, choice]) => ({
+        Field,
+        ...choice,
+      }));
+
+    client.storage.hasResource('AWS::CloudTrail::Trail', {
+      DependsOn: [idOf('AWS::S3::BucketPolicy', 'ChangesRecords')],
+      Properties: {
+        TrailName: 'registry-client',
+        IsLogging: true,
+        IsMultiRegionTrail: true,
+        EnableLogFileValidation: true,
+        S3BucketName: { Ref: records },
+        AdvancedEventSelectors: [
+          { FieldSelectors: selected(['eventCategory', { Equals: ['Management'] }]) },
+          {
+            FieldSelectors: selected(
+              ['eventCategory', { Equals: ['Data'] }],
+              ['resources.type', { Equals: ['AWS::DynamoDB::Table'] }],
+              ['resources.ARN', { Equals: [arnOf(idOf('AWS::DynamoDB::Table', 'Ledger'))] }],
+            ),
+          },
+          {
+            FieldSelectors: selected(
+              ['eventCategory', { Equals: ['Data'] }],
+              ['resources.type', { Equals: ['AWS::S3::Object'] }],
+              [
+                'resources.ARN',
+                {
+                  StartsWith: [
+                    { 'Fn::Join': ['', [arnOf(idOf('AWS::S3::Bucket', 'Objects')), '/']] },
+                  ],
+                },
+              ],
+            ),
+          },
+        ],
+      },
+    });
+    const trail = 'arn:aws:cloudtrail:eu-central-1:111122223333:trail/registry-client';
+    const Principal = { Service: 'cloudtrail.amazonaws.com' };
+    client.storage.hasResourceProperties('AWS::S3::BucketPolicy', {
+      Bucket: { Ref: records },
+      PolicyDocument: {
+        Statement: [
+          Match.objectLike({ Effect: 'Deny', Action: 's3:*' }),
+          {
+            Effect: 'Allow',
+            Principal,
+            Action: 's3:GetBucketAcl',
+            Resource: arnOf(records),
+            Condition: { StringEquals: { 'aws:SourceArn': trail } },
+          },
+          {
+            Effect: 'Allow',
+            Principal,
+            Action: 's3:PutObject',
+            Resource: inRecords('/AWSLogs/111122223333/*'),
+            Condition: {
+              StringEquals: {
+                'aws:SourceArn': trail,
+                's3:x-amz-acl': 'bucket-owner-full-control',
+              },
+            },
+          },
+          {
+            Effect: 'Deny',
+            Principal: { AWS: '*' },
+            Action: ['s3:DeleteObject', 's3:DeleteObjectVersion'],
+            Resource: inRecords('/*'),
+          },
+        ],
       },
     });
   });
@@ -864,7 +951,7 @@ describe('the settings of an instance', () => {
     return synthesise(join(instances, 'out'), { ...context, instances })('client');
   }
 
-  test('for an emulator there is neither a domain, a truststore, a backup nor an account', () => {
+  test('for an emulator there is neither a domain, a truststore, a backup, a trail nor an account', () => {
     const { api, storage, keys } = synthesiseWith(
       { account: '111122223333', region: 'eu-central-1' },
       { emulator: 'true' },
@@ -872,7 +959,7 @@ describe('the settings of an instance', () => {
 
     api.resourceCountIs('AWS::ApiGatewayV2::DomainName', 0);
     api.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: true });
-    expect(JSON.stringify(storage.toJSON())).not.toContain('AWS::Backup');
+    expect(JSON.stringify(storage.toJSON())).not.toMatch(/AWS::(Backup|CloudTrail)/);
     expect(JSON.stringify(keys.toJSON())).not.toContain('111122223333');
     const out = join(directory, `instances-${count}`, 'out');
     expect(terminationProtected(out, 'client', 'keys')).toBe(false);

@@ -151,7 +151,7 @@ describe('two instances', () => {
 
   /** Of these a name is one within a resource of the instance's own, or of its metrics. */
   const WITHIN =
-    /\.((Attribute|Index|Metric|Stage|Rule|BackupPlan|Selection|Policy)Name|Dimensions\.\d+\.Name)$/;
+    /\.((Attribute|Index|Metric|Stage|Rule|BackupPlan|Selection|Policy)Name|(Dimensions|AdvancedEventSelectors)\.\d+\.Name)$/;
 
   /** All texts in a value, with where they are. */
   function placedTexts(value: unknown, path: string): [path: string, text: string][] {
@@ -231,7 +231,8 @@ describe('two instances', () => {
       own.keys.resourceCountIs('AWS::KMS::Key', 2);
       own.keys.resourceCountIs('AWS::SecretsManager::Secret', 1);
       own.storage.resourceCountIs('AWS::DynamoDB::Table', 1);
-      own.storage.resourceCountIs('AWS::S3::Bucket', 1);
+      // One for the objects, and one for the trail of who put them there.
+      own.storage.resourceCountIs('AWS::S3::Bucket', 2);
     }
     const roles = Object.values(client).flatMap((template) =>
       Object.values(template.findResources('AWS::IAM::Role')),
