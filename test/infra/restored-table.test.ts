@@ -7,7 +7,7 @@ import { addChecks, refuseFailures } from '../../infra/checks.ts';
 import { readInstance } from '../../infra/instance-config.ts';
 import { addInstances } from '../../infra/stacks/instance-stage.ts';
 import { exampleAuthorityPem } from './example-authority.ts';
-import { actionsOf, allowed, appIn, type Templates, templatesOf } from './synthesis.ts';
+import { actionsOf, allowed, appIn, synthesise, type Templates, templatesOf } from './synthesis.ts';
 
 const ARN = 'arn:aws:dynamodb:eu-central-1:111122223333:table/client-restored';
 const CERTIFICATE = 'arn:aws:acm:eu-central-1:111122223333:certificate';
@@ -43,14 +43,14 @@ function file(name: string, changes: object): string {
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'restored-'));
   out = join(directory, 'out');
-  file('before', {});
+  const path = file('before', {});
+  before = synthesise(join(directory, 'out-before'), { instances: directory })('before');
+  rmSync(path);
   file('after', { restoredTableArn: ARN, restoredTableStreamArn: STREAM });
   const app = appIn(out, { instances: directory });
   addChecks(app);
   addInstances(app);
-  const of = templatesOf(app.synth());
-  before = of('before');
-  after = of('after');
+  after = templatesOf(app.synth())('after');
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
