@@ -211,8 +211,11 @@ const expectations: readonly [kind: string, manner: string, expected: Expected][
   ],
 ];
 
+/** A drill may wait for one message that stays hidden, and mostly waits for none. */
+const TIMEOUT = { timeout: 300_000 };
+
 describe('a conflict on a real cluster is found, told, and resolved', () => {
-  test.each(expectations)('%s by %s', async (kind, manner, expected) => {
+  test.each(expectations)('%s by %s', TIMEOUT, async (kind, manner, expected) => {
     const { told, ...alarm } = await hold(kind, manner);
 
     const { accused, foundBy: raisedBy } = expected;

@@ -27,7 +27,8 @@ export const VICTIM = 'contractor';
 
 const PROJECT = 'Neubau Grundschule Musterstadt';
 const DOCUMENTS = ['ARC-0001', 'STA-0001', 'TGA-0001'] as const;
-const PATIENCE_MS = 60_000;
+/** Longer than a message stays hidden whose function died: with it all of its peer and registry. */
+const PATIENCE_MS = 100_000;
 const POLL_MS = 200;
 
 /** One registry of all four members while something goes wrong with it. */
@@ -237,7 +238,7 @@ export class Drilled {
       });
   }
 
-  /** Asks again and again until there is an answer; rejects with `what` after a minute. */
+  /** Asks again and again until there is an answer; rejects with `what` when its patience ends. */
   async until<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
