@@ -23,7 +23,7 @@ export function conflictLines(conflict: ConflictSummary): string[] {
 }
 
 /** Which mirrors stand still, and until when. */
-export function blockedText(peers: readonly string[], resolution: string): string {
+function blockedText(peers: readonly string[], resolution: string): string {
   const who = `${peers.length === 1 ? 'mirror' : 'mirrors'} ${peers.map(short).join(', ')}`;
   const [are, their] =
     peers.length === 1 ? ['is', 'its operator has'] : ['are', 'their operators have'];

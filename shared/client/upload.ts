@@ -208,7 +208,7 @@ async function recordedBefore(
 }
 
 /** Sends the bytes for one registry, unless the instance says that it has them. */
-export async function sendContent(
+async function sendContent(
   instance: Calls,
   hashed: HashedContent,
   options: SendOptions,
